@@ -1,0 +1,7 @@
+"""The one door to the MLIR bindings: the only module that knows in which package they live."""
+
+from torch_mlir import ir
+from torch_mlir.dialects import arith, cf, func, llvm, math, memref, scf, vector
+from torch_mlir.passmanager import PassManager
+
+__all__ = ["PassManager", "arith", "cf", "func", "ir", "llvm", "math", "memref", "scf", "vector"]

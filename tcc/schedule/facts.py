@@ -1,0 +1,30 @@
+"""What a schedule may know of a machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tcc.ir.dtype import DType
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Frozen figures of a target; sizes in bytes.
+
+    ``vector_bytes`` is the width of a vector register, ``registers`` their number; ``line`` the
+    cache line; ``l1``, ``l2``, ``last_level`` the caches of one core (the last level: its share).
+    ``fma``: fused multiply-add exists. ``nontemporal``: streaming stores exist.
+    """
+
+    vector_bytes: int
+    registers: int
+    fma: bool = True
+    nontemporal: bool = True
+    line: int = 64
+    l1: int = 32 << 10
+    l2: int = 1 << 20
+    last_level: int = 16 << 20
+
+    def lanes(self, dtype: DType) -> int:
+        """Elements of a dtype in one vector."""
+        return max(1, self.vector_bytes // dtype.bytes)
