@@ -1,0 +1,204 @@
+"""Building graphs from graphs: copy, substitute, inline. Nodes that do not change are kept, not copied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from tcc.errors import InternalError
+from tcc.ir import dim, types
+from tcc.ir import location as locations
+from tcc.ir.dim import Dim, Size
+from tcc.ir.forms import Literal
+from tcc.ir.graph import Attributes, Constant, Function, Graph, Module, Node, Value, reachable
+from tcc.ir.location import Location
+from tcc.ir.types import TensorType
+
+NodeChange = Callable[[Node, tuple[Value, ...]], Sequence[Value] | None]
+"""``change(node, operands)`` → values in place of the node's results, or None to keep the op."""
+
+
+def graph_input(type: TensorType, name: str = "", location: Location | None = None) -> Value:
+    """A new graph input."""
+    return Value(type, location if location is not None else locations.current(), name=name)
+
+
+def like_inputs(values: Sequence[Value]) -> tuple[Value, ...]:
+    """New inputs of the types, names and locations of some values."""
+    return tuple(Value(v.type, v.location, name=v.name) for v in values)
+
+
+def with_operands(node: Node, operands: Sequence[Value]) -> Node:
+    """The node on other operands; the node itself when they are its own."""
+    if all(a is b for a, b in zip(node.operands, operands, strict=True)):
+        return node
+    return Node(node.op, operands, node.attributes, node.location)
+
+
+def keep_node(_node: Node, _operands: tuple[Value, ...]) -> None:
+    """The `NodeChange` that changes nothing."""
+    return
+
+
+def rebuild(outputs: Sequence[Value], values: Mapping[Value, Value], change: NodeChange = keep_node) -> list[Value]:
+    """The outputs with values replaced and, operands first, nodes changed.
+
+    ``values`` may name inputs and results; what is only reached through a replaced result is not
+    visited. Values made by ``change`` take the location of the node that it replaces.
+    """
+    done: dict[Value, Value] = dict(values)
+    for node in _unreplaced(outputs, values):
+        operands = tuple(done.get(v, v) for v in node.operands)
+        with locations.located(node.location):
+            results = change(node, operands)
+        if results is None:
+            results = with_operands(node, operands).results
+        if len(results) != len(node.results):
+            raise InternalError(f"{node.op.name} has {len(node.results)} results, its replacement {len(results)}")
+        for old, new in zip(node.results, results, strict=True):
+            done.setdefault(old, new)
+    return [done.get(v, v) for v in outputs]
+
+
+def _unreplaced(outputs: Sequence[Value], values: Mapping[Value, Value]) -> list[Node]:
+    """The nodes that outputs reach without passing a replaced value, operands first."""
+    if not any(v.producer is not None for v in values):
+        return list(reachable(outputs))
+    found: list[Node] = []
+    done: set[Node] = set()
+    stack: list[tuple[Node, bool]] = [(v.producer, False) for v in reversed(outputs) if v.producer and v not in values]
+    while stack:
+        node, expanded = stack.pop()
+        if node in done:
+            continue
+        if expanded:
+            done.add(node)
+            found.append(node)
+            continue
+        stack.append((node, True))
+        stack += [(v.producer, False) for v in reversed(node.operands) if v.producer and v not in values]
+    return found
+
+
+def map_nodes(graph: Graph, change: NodeChange) -> Graph:
+    """The graph with nodes changed, operands first; the graph itself when nothing changed."""
+    outputs = rebuild(graph.outputs, {}, change)
+    if all(a is b for a, b in zip(graph.outputs, outputs, strict=True)):
+        return graph
+    return Graph(graph.name, graph.inputs, tuple(outputs))
+
+
+def inline(graph: Graph, arguments: Sequence[Value], change: NodeChange = keep_node) -> list[Value]:
+    """The graph's outputs computed from ``arguments`` in place of its inputs.
+
+    InternalError when their number or types do not fit.
+    """
+    if len(arguments) != len(graph.inputs):
+        raise InternalError(f"'{graph.name}' takes {len(graph.inputs)} inputs, got {len(arguments)}")
+    for formal, actual in zip(graph.inputs, arguments, strict=True):
+        if formal.type != actual.type:
+            raise InternalError(f"'{graph.name}': input '{formal.name}' is {formal.type}, got {actual.type}")
+    return rebuild(graph.outputs, dict(zip(graph.inputs, arguments, strict=True)), change)
+
+
+def copy(graph: Graph, name: str | None = None) -> Graph:
+    """The same graph on inputs of its own."""
+    inputs = like_inputs(graph.inputs)
+    return Graph(graph.name if name is None else name, inputs, tuple(inline(graph, inputs)))
+
+
+def map_regions(attributes: Attributes, change: Callable[[Graph], Graph]) -> Attributes:
+    """Attributes with every graph in them changed; the same mapping when nothing changed."""
+    changed = {name: _map_value(value, change) for name, value in attributes.items()}
+    same = all(changed[name] is attributes[name] for name in attributes)
+    return attributes if same else changed
+
+
+def _map_value(value: Any, change: Callable[[Graph], Graph]) -> Any:
+    if isinstance(value, Graph):
+        return change(value)
+    if isinstance(value, tuple):
+        parts = cast("tuple[Any, ...]", value)
+        changed = tuple(_map_value(v, change) for v in parts)
+        return parts if all(a is b for a, b in zip(parts, changed, strict=True)) else changed
+    return value
+
+
+def regions(node: Node) -> tuple[Graph, ...]:
+    """The graphs among a node's attributes, in order."""
+    found: list[Graph] = []
+    map_regions(node.attributes, lambda graph: found.append(graph) or graph)
+    return tuple(found)
+
+
+def map_graphs(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
+    """A pass over a graph and, before it, over the regions inside it."""
+
+    def inner(node: Node, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+        attributes = map_regions(node.attributes, lambda region: map_graphs(region, change))
+        if attributes is node.attributes:
+            return None
+        return Node(node.op, operands, attributes, node.location).results
+
+    return change(map_nodes(graph, inner))
+
+
+def map_functions(module: Module, change: Callable[[Graph], Graph]) -> Module:
+    """A pass over every function's graph."""
+    functions = tuple(replace(f, graph=change(f.graph)) for f in module.functions)
+    return replace(module, functions=functions)
+
+
+def with_graph(function: Function, graph: Graph) -> Function:
+    """The function with another body."""
+    return replace(function, graph=graph)
+
+
+def with_sizes(graph: Graph, sizes: Mapping[str, Size]) -> Graph:
+    """The graph with symbols replaced by name, in types and attributes, regions included."""
+    inputs = tuple(Value(types.substitute(v.type, sizes), v.location, name=v.name) for v in graph.inputs)
+
+    def change(node: Node, operands: tuple[Value, ...]) -> Sequence[Value]:
+        attributes = {name: _with_sizes(value, sizes) for name, value in node.attributes.items()}
+        return Node(node.op, operands, attributes, node.location).results
+
+    outputs = rebuild(graph.outputs, dict(zip(graph.inputs, inputs, strict=True)), change)
+    return Graph(graph.name, inputs, tuple(outputs))
+
+
+def _with_sizes(value: Any, sizes: Mapping[str, Size]) -> Any:
+    if isinstance(value, Dim):
+        return dim.substitute(value, sizes)
+    if isinstance(value, Graph):
+        return with_sizes(value, sizes)
+    if isinstance(value, tuple):
+        parts = cast("tuple[Any, ...]", value)
+        return tuple(_with_sizes(v, sizes) for v in parts)
+    return value
+
+
+def constant_of(value: Value) -> Constant | None:
+    """The constant that a value is, if it is a literal."""
+    if value.producer is not None and isinstance(value.producer.op.form, Literal):
+        return value.producer.attributes["value"]
+    return None
+
+
+def constants(graph: Graph) -> tuple[Constant, ...]:
+    """Every constant in a graph and its regions, equal ones once, in order."""
+    found: dict[Constant, None] = {}
+
+    def collect(value: Any) -> None:
+        if isinstance(value, Constant):
+            found[value] = None
+        elif isinstance(value, Graph):
+            found.update(dict.fromkeys(constants(value)))
+        elif isinstance(value, tuple):
+            for part in value:  # pyright: ignore[reportUnknownVariableType]
+                collect(part)
+
+    for node in graph.nodes:
+        for value in node.attributes.values():
+            collect(value)
+    return tuple(found)
