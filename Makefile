@@ -1,0 +1,50 @@
+# Two commands for a newcomer: `make demo` and `make test`.
+
+PYTHON ?= python3
+CC ?= cc
+PY := .venv/bin/python
+INSTALLED := .venv/.installed
+BUILD := build/demo
+WORKERS ?= auto
+
+.PHONY: demo test test-all check format clean help
+
+help:
+	@echo "make demo      install into .venv, compile examples/digits, run it from Python and from C"
+	@echo "make test      make check, then the tests (the op tables sampled with a stated seed)"
+	@echo "make test-all  every test: the complete op tables and the long ones"
+	@echo "make check     ruff, pyright, import contracts"
+	@echo "make format    let ruff format the sources"
+
+$(INSTALLED): pyproject.toml
+	@test -x $(PY) || { echo "making .venv"; $(PYTHON) -m venv .venv; }
+	@echo "installing (one to three minutes the first time)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	@touch $@
+
+demo: $(INSTALLED)
+	@mkdir -p $(BUILD)
+	$(PY) -m tcc compile examples/digits/model.py -o $(BUILD)/model.so
+	@$(PY) examples/digits/demo.py $(BUILD)/model.so
+	@$(CC) -std=c99 -O2 -Wall -Wextra -Wpedantic -Werror -I$(BUILD) examples/digits/main.c $(BUILD)/model.so \
+		-Wl,-rpath,'$$ORIGIN' -o $(BUILD)/digits
+	@$(BUILD)/digits examples/digits/digits.csv
+
+check: $(INSTALLED)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pyright
+	$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()" --no-cache
+
+test: check
+	$(PY) -m pytest -n $(WORKERS) -m "not slow"
+
+test-all: check
+	TCC_TEST_COMPLETE=1 $(PY) -m pytest -n $(WORKERS)
+
+format: $(INSTALLED)
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean:
+	rm -rf build .venv

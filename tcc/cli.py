@@ -1,0 +1,240 @@
+"""The command ``tcc``: compile, run, inspect, targets, ops.
+
+A user's mistake ends in a message on stderr and exit status 1 (2 for usage), never in a traceback;
+``--debug`` shows it.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from tcc import api, ops, pipeline, runtime
+from tcc.artifact import Manifest, read_manifest
+from tcc.errors import InternalError, TccError, UserError
+from tcc.progress import Progress
+from tcc.targets import target as targets
+
+_DEBUG = "tcc.debug"
+
+
+class _Commands(click.Group):
+    """A group whose commands end in a message instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TccError as error:
+            self._fail(ctx, error)
+        except OSError as error:
+            name = f"'{error.filename}': " if error.filename else ""
+            self._fail(ctx, UserError(f"{name}{error.strerror or error}"))
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            command = " ".join(["tcc", *sys.argv[1:]])
+            self._fail(
+                ctx,
+                InternalError(
+                    f"{type(error).__name__}: {error}",
+                    why="this is a mistake in tcc, not in your program",
+                    fix=f"please report it with the output of: {command.replace('tcc', 'tcc --debug', 1)}",
+                ),
+            )
+
+    def _fail(self, ctx: click.Context, error: Exception) -> None:
+        if ctx.meta.get(_DEBUG):
+            traceback.print_exc()
+        click.echo(str(error), err=True)
+        ctx.exit(1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="tcc")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Compiles tensor programs to small C libraries.
+
+    \b
+    tcc compile model.py -o model.so      # writes model.so and model.h
+    tcc inspect model.so
+    tcc run model.so classify --x x.npy -o result.npy
+    """
+    ctx.meta[_DEBUG] = debug
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="model.so, model.a or model.o")
+@click.option("--target", default="native", show_default=True, help="What to compile for; see `tcc targets`.")
+@click.option("--prefix", help="Begins every exported name.  [default: the output's stem]")
+@click.option("--function", "functions", multiple=True, help="Compile only this function (repeatable).")
+@click.option(
+    "--weights",
+    type=click.Choice(["auto", "embed", "external"]),
+    default="auto",
+    show_default=True,
+    help="Inside the library, in a safetensors file beside it, or (auto) beside it above 16 MB.",
+)
+@click.option("--dump", type=click.Path(path_type=Path, file_okay=False), help="Write every stage here, numbered.")
+def compile(
+    source: Path,
+    output: Path,
+    target: str,
+    prefix: str | None,
+    functions: tuple[str, ...],
+    weights: str,
+    dump: Path | None,
+) -> None:
+    """Compiles SOURCE (.py with @tcc.function, or .tcc graph text) into a library and its header.
+
+    \b
+    tcc compile model.py -o model.so
+    tcc compile model.py -o libmodel.a --prefix model --target x86-64-v3
+    tcc compile model.py -o model.so --dump stages/
+    """
+    options = pipeline.Options(target=target, prefix=prefix, weights=weights, dump=dump)
+    with Progress(f"compiling {source}") as progress:
+        module = api.module_from_source(source, functions)
+        written = pipeline.compile_to(module, output, options, progress.stage)
+    for path in written:
+        click.echo(f"wrote {path} ({path.stat().st_size:,} bytes)")
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("library", type=click.Path(path_type=Path))
+@click.argument("function")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the results here (.npy or .npz).")
+def run(library: Path, function: str, arguments: tuple[str, ...], output: Path | None) -> None:
+    """Calls FUNCTION of LIBRARY on arrays from .npy or .npz files (or numbers).
+
+    Each argument is `--NAME FILE`; a nested one is named with dots, a file in an .npz as FILE.npz:KEY.
+
+    \b
+    tcc run model.so classify --x images.npy -o probabilities.npy
+    tcc run model.so price --spot data.npz:spot --strike data.npz:strike --rate 0.02
+    """
+    given = _named(arguments)
+    with runtime.load(library) as loaded:
+        result = loaded.call_leaves(function, {name: _array(name, text) for name, text in given.items()})
+    if output is None:
+        for name, value in result.items():
+            click.echo(f"{name} {value.dtype}{list(value.shape)}\n{value}")
+    elif output.suffix == ".npz":
+        np.savez(output, **result)
+    elif len(result) == 1:
+        np.save(output, next(iter(result.values())))
+    else:
+        raise UserError(
+            f"{function} has {len(result)} results ({', '.join(result)})", fix="write them to an .npz file: -o out.npz"
+        )
+
+
+def _named(arguments: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        name, equals, text = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or (not equals and not words):
+            raise click.UsageError(f"'{word}': arguments are written --NAME FILE")
+        found[name] = text if equals else words.pop(0)
+    return found
+
+
+def _array(name: str, text: str) -> Any:
+    path, _, key = text.rpartition(":") if ".npz:" in text else (text, "", "")
+    try:
+        if Path(path).suffix not in (".npy", ".npz"):
+            return np.asarray(complex(text).real if "j" not in text else complex(text))
+        loaded: Any = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"argument '{name}': cannot read '{text}'", why=str(error), fix="give a .npy file, FILE.npz:KEY or a number"
+        ) from None
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    if key not in loaded:
+        raise UserError(f"argument '{name}': '{path}' holds {', '.join(loaded)}", fix=f"--{name} {path}:KEY")
+    return loaded[key]
+
+
+@cli.command()
+@click.argument("library", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="The whole manifest as JSON.")
+def inspect(library: Path, as_json: bool) -> None:
+    """Shows what is in LIBRARY, without running any of it.
+
+    \b
+    tcc inspect model.so
+    """
+    manifest = read_manifest(library)
+    if as_json:
+        click.echo(manifest.to_json(indent=2))
+        return
+    for line in _described(library, manifest):
+        click.echo(line)
+
+
+def _described(library: Path, manifest: Manifest) -> list[str]:
+    lines = [f"{library}: {library.stat().st_size:,} bytes, made by tcc {manifest.version}"]
+    lines += [f"  target   {manifest.target} ({manifest.triple}, {manifest.cpu})"]
+    lines += [f"  needs    {', '.join(manifest.needed) or 'nothing'}"]
+    lines += [f"  weights  {manifest.weights.described()}"]
+    lines += [f"  sha256   {manifest.sha256}", ""]
+    for function in manifest.functions:
+        lines.append(f"  {function.described()}")
+        lines += [f"      {line}" for line in function.doc.splitlines()[:1]]
+        lines.append(f"      C:         {manifest.prefix}_{function.name}")
+        lines.append(f"      workspace: {function.workspace} bytes")
+    if manifest.states:
+        lines.append("  state    " + ", ".join(f"{s.name}: {s.spelled()}" for s in manifest.states))
+    return lines
+
+
+@cli.command(name="targets")
+def targets_() -> None:
+    """Lists what can be compiled for."""
+    _print_table(("target", "triple", "cpu", "vector", "makes"), [t.described() for t in targets.all_targets()])
+
+
+@cli.command(name="ops")
+@click.argument("name", required=False)
+def ops_(name: str | None) -> None:
+    """Lists the ops, or shows one: operands, dtypes, gradient, batching."""
+    if name is None:
+        rows = [(op.name, ", ".join(op.operands), op.doc.splitlines()[0]) for op in ops.TABLE.values()]
+        _print_table(("op", "operands", "meaning"), rows)
+        return
+    if name not in ops.TABLE:
+        raise UserError(f"no op is called '{name}'", fix="`tcc ops` lists them all")
+    op = ops.TABLE[name]
+    form = "composite" if op.form is None else type(op.form).__name__
+    for label, text in (
+        (op.name, op.doc),
+        ("operands", ", ".join(op.operands)),
+        ("form", form),
+        ("gradient", "yes" if callable(op.gradient) else "no: not differentiable"),
+    ):
+        click.echo(f"{label:10} {text}")
+
+
+def _print_table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table = Table(*heads, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, highlight=False, markup=False).print(table)
+
+
+main: Callable[[], Any] = cli
