@@ -20,9 +20,7 @@ class Place:
 
     def shown(self) -> str:
         """``file:line in function`` and, where the file can be read, the line itself."""
-        head = f"{self.file}:{self.line}" + (
-            f" in {self.function}" if self.function else ""
-        )
+        head = f"{self.file}:{self.line}" + (f" in {self.function}" if self.function else "")
         text = linecache.getline(self.file, self.line).rstrip()
         return f"{head}\n    {text.strip()}" if text else head
 
@@ -36,9 +34,7 @@ class TccError(Exception):
 
     title = "error"
 
-    def __init__(
-        self, what: str, *, where: Place | None = None, why: str = "", fix: str = ""
-    ) -> None:
+    def __init__(self, what: str, *, where: Place | None = None, why: str = "", fix: str = "") -> None:
         self.what = what
         self.where = where
         self.why = why

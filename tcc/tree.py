@@ -10,7 +10,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from tcc.errors import UserError
 
@@ -33,10 +33,7 @@ class Tree:
         """Plain data for a manifest."""
         if self.kind == "leaf":
             return self.index
-        entry: dict[str, Any] = {
-            "kind": self.kind,
-            "children": [c.to_json() for c in self.children],
-        }
+        entry: dict[str, Any] = {"kind": self.kind, "children": [c.to_json() for c in self.children]}
         if self.keys:
             entry["keys"] = list(self.keys)
         if self.type:
@@ -49,9 +46,7 @@ class Tree:
         if isinstance(data, int):
             return Tree("leaf", index=data)
         children = tuple(Tree.from_json(c) for c in data["children"])
-        return Tree(
-            data["kind"], children, tuple(data.get("keys", ())), data.get("type", "")
-        )
+        return Tree(data["kind"], children, tuple(data.get("keys", ())), data.get("type", ""))
 
     @property
     def leaves(self) -> int:
@@ -70,9 +65,7 @@ class Tree:
         ]
 
 
-def flatten(
-    value: Any, is_leaf: Callable[[Any], bool] = lambda _: False
-) -> tuple[list[Any], Tree]:
+def flatten(value: Any, is_leaf: Callable[[Any], bool] = lambda _: False) -> tuple[list[Any], Tree]:
     """The leaves of a nested value in order, and its tree. Anything that is no container is a leaf."""
     leaves: list[Any] = []
 
@@ -81,33 +74,21 @@ def flatten(
             return Tree("none")
         if not is_leaf(item):
             if isinstance(item, dict):
-                if not all(isinstance(k, str) for k in item):
-                    raise UserError(
-                        f"a dict argument has keys that are not strings: {list(item)[:5]}"
-                    )
-                return Tree("dict", tuple(walk(v) for v in item.values()), tuple(item))
-            if isinstance(item, (list, tuple)):
-                fields = getattr(item, "_fields", ())
-                path = (
-                    f"{type(item).__module__}:{type(item).__qualname__}"
-                    if fields
-                    else ""
-                )
-                return Tree(
-                    type(item).__name__ if not fields else "tuple",
-                    tuple(map(walk, item)),
-                    fields,
-                    path,
-                )
+                entries = cast("dict[Any, Any]", item)
+                if not all(isinstance(k, str) for k in entries):
+                    raise UserError(f"a dict argument has keys that are not strings: {list(entries)[:5]}")
+                return Tree("dict", tuple(walk(v) for v in entries.values()), tuple(entries))
+            if isinstance(item, list):
+                return Tree("list", tuple(map(walk, cast("list[Any]", item))))
+            if isinstance(item, tuple):
+                elements = cast("tuple[Any, ...]", item)
+                fields: tuple[str, ...] = getattr(elements, "_fields", ())
+                path = f"{type(elements).__module__}:{type(elements).__qualname__}" if fields else ""
+                return Tree("tuple", tuple(map(walk, elements)), fields, path)
             if dataclasses.is_dataclass(item) and not isinstance(item, type):
                 names = tuple(f.name for f in dataclasses.fields(item))
                 path = f"{type(item).__module__}:{type(item).__qualname__}"
-                return Tree(
-                    "dataclass",
-                    tuple(walk(getattr(item, n)) for n in names),
-                    names,
-                    path,
-                )
+                return Tree("dataclass", tuple(walk(getattr(item, n)) for n in names), names, path)
         leaves.append(item)
         return Tree("leaf", index=len(leaves) - 1)
 

@@ -121,15 +121,8 @@ class Dim:
     def __str__(self) -> str:
         text = ""
         for monomial, coefficient in self.terms:
-            factors = [
-                f"{a}" if p == 1 else "*".join([_atom(a)] * p) for a, p in monomial
-            ]
-            factors = [
-                f"({f})"
-                if "//" in f and len(monomial) + (abs(coefficient) != 1) > 1
-                else f
-                for f in factors
-            ]
+            factors = [f"{a}" if p == 1 else "*".join([_atom(a)] * p) for a, p in monomial]
+            factors = [f"({f})" if "//" in f and len(monomial) + (abs(coefficient) != 1) > 1 else f for f in factors]
             size = abs(coefficient)
             body = "*".join(([str(size)] if size != 1 or not factors else []) + factors)
             sign = "-" if coefficient < 0 else "+"
@@ -147,11 +140,7 @@ def _atom(atom: Atom) -> str:
 
 def _factor(size: Size) -> str:
     text = str(size)
-    return (
-        text
-        if text.replace("_", "").isalnum() or (isinstance(size, int) and size >= 0)
-        else f"({text})"
-    )
+    return text if text.replace("_", "").isalnum() or (isinstance(size, int) and size >= 0) else f"({text})"
 
 
 def _terms(size: Size) -> Terms:
@@ -196,18 +185,14 @@ def _add(a: Size, b: Size) -> Size:
 
 
 def _scale(a: Size, factor: int) -> Size:
-    return (
-        a * factor if isinstance(a, int) else _make({m: c * factor for m, c in a.terms})
-    )
+    return a * factor if isinstance(a, int) else _make({m: c * factor for m, c in a.terms})
 
 
 def _times(a: Monomial, b: Monomial) -> Monomial:
     powers: dict[Atom, int] = dict(a)
     for atom, power in b:
         powers[atom] = powers.get(atom, 0) + power
-    return tuple(
-        sorted(((x, p) for x, p in powers.items() if p), key=lambda item: str(item[0]))
-    )
+    return tuple(sorted(((x, p) for x, p in powers.items() if p), key=lambda item: str(item[0])))
 
 
 def _multiply(a: Size, b: Size) -> Size:
@@ -250,11 +235,7 @@ def divide(a: Size, b: Size) -> tuple[Size, Size]:
     for _ in range(64):
         for monomial, coefficient in _terms(rest).items():
             shared = _monomial_quotient(monomial, leading)
-            if (
-                shared is not None
-                and coefficient // scale
-                and (coefficient % scale == 0 or isinstance(b, int))
-            ):
+            if shared is not None and coefficient // scale and (coefficient % scale == 0 or isinstance(b, int)):
                 step = _make({shared: coefficient // scale})
                 quotient, rest = quotient + step, rest - step * b
                 break
@@ -281,17 +262,10 @@ def floordiv(a: Size, b: Size) -> Size:
     if isinstance(rest, int) and isinstance(b, int):
         return quotient + rest // b
     for monomial, coefficient in _terms(rest).items():
-        if (
-            coefficient == 1
-            and len(monomial) == 1
-            and monomial[0][1] == 1
-            and isinstance(monomial[0][0], FloorDiv)
-        ):
+        if coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1 and isinstance(monomial[0][0], FloorDiv):
             inner = monomial[0][0]
             others = rest - of_atom(inner)
-            return quotient + floordiv(
-                inner.numerator + others * inner.denominator, b * inner.denominator
-            )
+            return quotient + floordiv(inner.numerator + others * inner.denominator, b * inner.denominator)
     return quotient + of_atom(FloorDiv(rest, b))
 
 
@@ -306,12 +280,7 @@ def _cancel(a: Size, b: Size) -> tuple[Size, Size]:
     shared: Monomial = tuple((x, p) for x, p in common.items() if p)
 
     def reduced(size: Size) -> Size:
-        return _make(
-            {
-                (_monomial_quotient(m, shared) or ()): c // factor
-                for m, c in _terms(size).items()
-            }
-        )
+        return _make({(_monomial_quotient(m, shared) or ()): c // factor for m, c in _terms(size).items()})
 
     return reduced(a), reduced(b)
 
@@ -336,17 +305,11 @@ def maximum(*sizes: Size) -> Size:
     return _extremum("max", sizes, lambda a, b: nonnegative(a - b))
 
 
-def _extremum(
-    kind: str, sizes: Iterable[Size], beats: Callable[[Size, Size], bool]
-) -> Size:
+def _extremum(kind: str, sizes: Iterable[Size], beats: Callable[[Size, Size], bool]) -> Size:
     flat: list[Size] = []
     for size in sizes:
         atom = sole_atom(size)
-        flat += (
-            atom.arguments
-            if isinstance(atom, Extremum) and atom.kind == kind
-            else (size,)
-        )
+        flat += atom.arguments if isinstance(atom, Extremum) and atom.kind == kind else (size,)
     kept: list[Size] = []
     for size in flat:
         if any(beats(k, size) for k in kept):
@@ -368,11 +331,7 @@ def sole_atom(size: Size) -> Atom | None:
 
 def atoms(size: Size) -> tuple[Atom, ...]:
     """The atoms of a size, without those nested in other atoms."""
-    return tuple(
-        dict.fromkeys(
-            a for m, _ in (size.terms if isinstance(size, Dim) else ()) for a, _ in m
-        )
-    )
+    return tuple(dict.fromkeys(a for m, _ in (size.terms if isinstance(size, Dim) else ()) for a, _ in m))
 
 
 def symbols(size: Size) -> tuple[Symbol, ...]:
@@ -382,11 +341,7 @@ def symbols(size: Size) -> tuple[Symbol, ...]:
         if isinstance(atom, Symbol):
             found[atom] = None
         else:
-            parts = (
-                (atom.numerator, atom.denominator)
-                if isinstance(atom, FloorDiv)
-                else atom.arguments
-            )
+            parts = (atom.numerator, atom.denominator) if isinstance(atom, FloorDiv) else atom.arguments
             for part in parts:
                 found.update(dict.fromkeys(symbols(part)))
     return tuple(found)
@@ -401,17 +356,13 @@ def substitute(size: Size, values: Mapping[str, Size]) -> Size:
         if isinstance(atom, Symbol):
             return values.get(atom.name, of_atom(atom))
         if isinstance(atom, FloorDiv):
-            return floordiv(
-                substitute(atom.numerator, values), substitute(atom.denominator, values)
-            )
+            return floordiv(substitute(atom.numerator, values), substitute(atom.denominator, values))
         parts = [substitute(a, values) for a in atom.arguments]
         return minimum(*parts) if atom.kind == "min" else maximum(*parts)
 
     total: Size = 0
     for monomial, coefficient in size.terms:
-        total = total + coefficient * product(
-            replaced(a) for a, p in monomial for _ in range(p)
-        )
+        total = total + coefficient * product(replaced(a) for a, p in monomial for _ in range(p))
     return total
 
 
@@ -426,9 +377,7 @@ def evaluate(size: Size, values: Mapping[str, int]) -> int:
         if isinstance(atom, FloorDiv):
             denominator = evaluate(atom.denominator, values)
             return evaluate(atom.numerator, values) // denominator if denominator else 0
-        return (min if atom.kind == "min" else max)(
-            evaluate(a, values) for a in atom.arguments
-        )
+        return (min if atom.kind == "min" else max)(evaluate(a, values) for a in atom.arguments)
 
     total = 0
     for monomial, coefficient in size.terms:
@@ -444,9 +393,7 @@ def nonnegative(size: Size, depth: int = 8) -> bool:
         return size >= 0
     if depth == 0:
         return False
-    if all(_atom_nonnegative(a, depth) for a in atoms(size)) and all(
-        c >= 0 for _, c in size.terms
-    ):
+    if all(_atom_nonnegative(a, depth) for a in atoms(size)) and all(c >= 0 for _, c in size.terms):
         return True
     for atom in sorted(atoms(size), key=_elimination_order):
         coefficient, rest = _linear_in(size, atom)
@@ -503,9 +450,7 @@ def _bounds_of(atom: Atom, coefficient: Size, depth: int) -> list[list[Size]]:
     if isinstance(atom, Symbol):
         if rising:
             return [[coefficient * atom.lower]]
-        return (
-            [[coefficient * atom.upper]] if falling and atom.upper is not None else []
-        )
+        return [[coefficient * atom.upper]] if falling and atom.upper is not None else []
     if isinstance(atom, FloorDiv):
         quotient, rest = divide(coefficient, atom.denominator)
         ways: list[list[Size]] = []
@@ -548,9 +493,7 @@ def bounds(size: Size) -> tuple[int | None, int | None]:
     return low, high
 
 
-def _interval_product(
-    a: int | None, b: int | None, x: int | None, y: int | None
-) -> tuple[int | None, int | None]:
+def _interval_product(a: int | None, b: int | None, x: int | None, y: int | None) -> tuple[int | None, int | None]:
     if a is not None and b is not None and x is not None and y is not None:
         corners = (a * x, a * y, b * x, b * y)
         return min(corners), max(corners)
@@ -566,29 +509,15 @@ def _atom_bounds(atom: Atom) -> tuple[int | None, int | None]:
         return atom.lower, None if atom.upper is None else bounds(atom.upper)[1]
     if isinstance(atom, FloorDiv):
         (a, b), (c, d) = bounds(atom.numerator), bounds(atom.denominator)
-        low = (
-            None
-            if a is None
-            else (
-                a // d
-                if a >= 0 and d is not None
-                else 0
-                if a >= 0
-                else a // max(c or 1, 1)
-            )
-        )
+        low = None if a is None else (a // d if a >= 0 and d is not None else 0 if a >= 0 else a // max(c or 1, 1))
         return low, None if b is None else max(b // max(c or 1, 1), 0 if b >= 0 else -1)
     lows, highs = zip(*(bounds(a) for a in atom.arguments), strict=True)
     pick = min if atom.kind == "min" else max
     known_low = [x for x in lows if x is not None]
     known_high = [x for x in highs if x is not None]
     if atom.kind == "min":
-        return (pick(known_low) if len(known_low) == len(lows) else None), (
-            pick(known_high) if known_high else None
-        )
-    return (pick(known_low) if known_low else None), (
-        pick(known_high) if len(known_high) == len(highs) else None
-    )
+        return (pick(known_low) if len(known_low) == len(lows) else None), (pick(known_high) if known_high else None)
+    return (pick(known_low) if known_low else None), (pick(known_high) if len(known_high) == len(highs) else None)
 
 
 def parse(text: str, resolve: Callable[[str], Size] = symbol) -> Size:
@@ -600,8 +529,7 @@ def parse(text: str, resolve: Callable[[str], Size] = symbol) -> Size:
         return _parse_node(ast.parse(text.strip(), mode="eval").body, resolve)
     except (SyntaxError, TypeError):
         raise UserError(
-            f"'{text}' is not a size",
-            why="expected integers, names, + - * // %, min(…) and max(…)",
+            f"'{text}' is not a size", why="expected integers, names, + - * // %, min(…) and max(…)"
         ) from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import ml_dtypes
 import numpy as np
@@ -70,23 +70,7 @@ F64 = DType("f64", "float", 64)
 C64 = DType("c64", "complex", 64)
 C128 = DType("c128", "complex", 128)
 
-ALL: tuple[DType, ...] = (
-    BOOL,
-    I8,
-    I16,
-    I32,
-    I64,
-    U8,
-    U16,
-    U32,
-    U64,
-    F16,
-    BF16,
-    F32,
-    F64,
-    C64,
-    C128,
-)
+ALL: tuple[DType, ...] = (BOOL, I8, I16, I32, I64, U8, U16, U32, U64, F16, BF16, F32, F64, C64, C128)
 BY_NAME: dict[str, DType] = {d.name: d for d in ALL}
 
 _TO_NUMPY: dict[str, np.dtype[Any]] = {
@@ -99,9 +83,7 @@ _TO_NUMPY: dict[str, np.dtype[Any]] = {
     "c128": np.dtype(np.complex128),
     **{d.name: np.dtype(f"{d.kind}{d.bits}") for d in ALL if d.is_integer},
 }
-_FROM_NUMPY: dict[np.dtype[Any], DType] = {
-    n: BY_NAME[name] for name, n in _TO_NUMPY.items()
-}
+_FROM_NUMPY: dict[np.dtype[Any], DType] = {n: BY_NAME[name] for name, n in _TO_NUMPY.items()}
 
 
 def parse(name: str) -> DType:
@@ -111,9 +93,7 @@ def parse(name: str) -> DType:
     try:
         return _FROM_NUMPY[np.dtype(name)]
     except (TypeError, KeyError):
-        raise UserError(
-            f"unknown dtype '{name}'", why=f"expected one of {' '.join(BY_NAME)}"
-        ) from None
+        raise UserError(f"unknown dtype '{name}'", why=f"expected one of {' '.join(BY_NAME)}") from None
 
 
 def of(dtype: Any) -> DType:
@@ -122,12 +102,10 @@ def of(dtype: Any) -> DType:
         return dtype
     if isinstance(dtype, str):
         return parse(dtype)
-    plain = np.dtype(dtype).newbyteorder("=")
+    plain: np.dtype[Any] = cast("np.dtype[Any]", np.dtype(dtype)).newbyteorder("=")
     if plain in _FROM_NUMPY:
         return _FROM_NUMPY[plain]
-    raise UserError(
-        f"dtype '{plain}' has no equivalent", why=f"expected one of {' '.join(BY_NAME)}"
-    )
+    raise UserError(f"dtype '{plain}' has no equivalent", why=f"expected one of {' '.join(BY_NAME)}")
 
 
 def promote(*dtypes: DType) -> DType:

@@ -25,9 +25,7 @@ Types = tuple[TensorType, ...]
 class Access(Protocol):
     """What a nest's body may do; the schedule (and a test interpreter) implement it."""
 
-    def read(
-        self, operand: int, coordinates: Coordinates, guard: Expr | None = None
-    ) -> Expr:
+    def read(self, operand: int, coordinates: Coordinates, guard: Expr | None = None) -> Expr:
         """An operand's element. Where ``guard`` is false memory is not touched and the value is 0."""
         ...
 
@@ -198,16 +196,4 @@ class Literal:
     """The attribute ``value`` (a `Constant`); no operands."""
 
 
-Form = Union[
-    Elementwise,
-    Reduce,
-    Scan,
-    IndexMap,
-    Contract,
-    Window,
-    Generic,
-    Scatter,
-    Control,
-    Opaque,
-    Literal,
-]
+Form = Union[Elementwise, Reduce, Scan, IndexMap, Contract, Window, Generic, Scatter, Control, Opaque, Literal]

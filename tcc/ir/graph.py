@@ -46,11 +46,7 @@ class Node:
     __slots__ = ("attributes", "location", "op", "operands", "results")
 
     def __init__(
-        self,
-        op: Op,
-        operands: Sequence[Value],
-        attributes: Attributes | None = None,
-        location: Location | None = None,
+        self, op: Op, operands: Sequence[Value], attributes: Attributes | None = None, location: Location | None = None
     ) -> None:
         self.op = op
         self.operands = tuple(operands)
@@ -79,9 +75,7 @@ class Constant:
     def of(array: Any, name: str = "") -> Constant:
         """A snapshot: later changes to ``array`` are not seen. Always contiguous, native order."""
         plain = np.asarray(array)
-        copy = np.array(
-            plain, dtype=plain.dtype.newbyteorder("="), order="C", copy=True
-        )
+        copy = np.array(plain, dtype=plain.dtype.newbyteorder("="), order="C", copy=True)
         copy.flags.writeable = False
         return Constant(copy, name)
 
@@ -92,9 +86,7 @@ class Constant:
         return hashlib.sha256(head + self.array.tobytes()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Constant) and (
-            self is other or self.digest == other.digest
-        )
+        return isinstance(other, Constant) and (self is other or self.digest == other.digest)
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -126,9 +118,7 @@ def reachable(outputs: Sequence[Value]) -> Iterator[Node]:
     """The nodes that values depend on, each once, operands first."""
     done: set[Node] = set()
     for output in outputs:
-        stack: list[tuple[Node, int]] = (
-            [(output.producer, 0)] if output.producer is not None else []
-        )
+        stack: list[tuple[Node, int]] = [(output.producer, 0)] if output.producer is not None else []
         while stack:
             node, position = stack.pop()
             if node in done:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ _override: ContextVar[Location | None] = ContextVar("tcc_location", default=None
 
 
 @contextmanager
-def located(location: Location) -> Iterator[None]:
+def located(location: Location) -> Generator[None]:
     """Within the block, new values take ``location`` instead of the caller's line.
 
     An unknown location changes nothing.
@@ -76,11 +76,7 @@ def user_line() -> Location:
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
         file = frame.f_code.co_filename
-        if (
-            not file.startswith(_PACKAGE)
-            and f"{os.sep}numpy{os.sep}" not in file
-            and not file.startswith("<")
-        ):
+        if not file.startswith(_PACKAGE) and f"{os.sep}numpy{os.sep}" not in file and not file.startswith("<"):
             return Location(file, frame.f_lineno, frame.f_code.co_name)
         frame = frame.f_back
     return UNKNOWN

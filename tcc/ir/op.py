@@ -88,9 +88,7 @@ class Op:
 
     def __post_init__(self) -> None:
         if (self.form is None) == (self.expand is None):
-            raise ValueError(
-                f"op '{self.name}' needs a form or an expansion, and not both"
-            )
+            raise ValueError(f"op '{self.name}' needs a form or an expansion, and not both")
 
     def __repr__(self) -> str:
         return f"Op({self.name})"
@@ -107,18 +105,12 @@ class Op:
     def check_operands(self, types: Sequence[TensorType]) -> None:
         """UserError when the number of operands or a dtype does not fit the record."""
         expected = len(self.operands)
-        if len(types) != expected and not (
-            self.variadic and len(types) >= expected - 1
-        ):
+        if len(types) != expected and not (self.variadic and len(types) >= expected - 1):
             raise UserError(f"{self.name} takes {expected} operands, got {len(types)}")
         for index, type in enumerate(types):
             kinds = self.kinds(index)
             if not accepts(kinds, type.dtype):
-                name = (
-                    self.operands[min(index, expected - 1)]
-                    .partition(":")[0]
-                    .lstrip("*")
-                )
+                name = self.operands[min(index, expected - 1)].partition(":")[0].lstrip("*")
                 allowed = " ".join(d.name for d in dt.ALL if accepts(kinds, d))
                 raise UserError(
                     f"{self.name}: operand '{name}' has dtype {type.dtype}",

@@ -123,63 +123,25 @@ class ScalarOp:
 def _table() -> dict[str, ScalarOp]:
     table: dict[str, ScalarOp] = {}
 
-    def row(
-        names: str,
-        arity: int,
-        kinds: str,
-        result: str,
-        cost: float = 1.0,
-        **numpy: Callable[..., Any],
-    ) -> None:
+    def row(names: str, arity: int, kinds: str, result: str, cost: float = 1.0, **numpy: Callable[..., Any]) -> None:
         for name in names.split():
-            function = (
-                numpy.get(name + "_")
-                or getattr(np, name, None)
-                or getattr(special, name)
-            )
-            table[name] = ScalarOp(
-                name, arity, frozenset(kinds.split()), result, function, cost
-            )
+            function = numpy.get(name + "_") or getattr(np, name, None) or getattr(special, name)
+            table[name] = ScalarOp(name, arity, frozenset(kinds.split()), result, function, cost)
 
     number = "int uint float complex"
-    row(
-        "add sub mul",
-        2,
-        number,
-        "same",
-        add_=np.add,
-        sub_=np.subtract,
-        mul_=np.multiply,
-    )
+    row("add sub mul", 2, number, "same", add_=np.add, sub_=np.subtract, mul_=np.multiply)
     row("div", 2, "float complex", "same", 4, div_=np.divide)
-    row(
-        "floordiv mod",
-        2,
-        "int uint float",
-        "same",
-        8,
-        floordiv_=np.floor_divide,
-        mod_=np.mod,
-    )
+    row("floordiv mod", 2, "int uint float", "same", 8, floordiv_=np.floor_divide, mod_=np.mod)
     row("rem", 2, "int uint float", "same", 8, rem_=np.fmod)
     row("neg", 1, "int uint float complex", "same", neg_=np.negative)
     row("abs", 1, "int uint float complex", "real", abs_=np.abs)
     row("sign", 1, "int uint float", "same", 2)
-    row(
-        "max min", 2, "bool int uint float", "same", 2, max_=np.maximum, min_=np.minimum
-    )
+    row("max min", 2, "bool int uint float", "same", 2, max_=np.maximum, min_=np.minimum)
     row("fmax fmin", 2, "float", "same", 2)
-    row("fma", 3, "float", "same", fma_=lambda a, b, c: _fma(a, b, c))
+    row("fma", 3, "float", "same", fma_=_fma)
     row("pow", 2, "int uint float", "same", 45, pow_=np.power)
     row("sqrt", 1, "float", "same", 6)
-    row(
-        "rsqrt",
-        1,
-        "float",
-        "same",
-        8,
-        rsqrt_=lambda x: (1 / np.sqrt(x)).astype(x.dtype),
-    )
+    row("rsqrt", 1, "float", "same", 8, rsqrt_=lambda x: (1 / np.sqrt(x)).astype(x.dtype))
     row("cbrt", 1, "float", "same", 25)
     row("exp exp2 expm1", 1, "float", "same", 14)
     row("log log2 log10 log1p", 1, "float", "same", 16)
@@ -192,35 +154,29 @@ def _table() -> dict[str, ScalarOp]:
     row("erf erfc", 1, "float", "same", 34)
     row("floor ceil trunc rint", 1, "float", "same")
     row("copysign", 2, "float", "same")
-    row(
-        "eq ne",
-        2,
-        "bool int uint float complex",
-        "bool",
-        eq_=np.equal,
-        ne_=np.not_equal,
-    )
+    row("eq ne", 2, "bool int uint float complex", "bool", eq_=np.equal, ne_=np.not_equal)
     row("lt le", 2, "bool int uint float", "bool", lt_=np.less, le_=np.less_equal)
     row("gt ge", 2, "bool int uint float", "bool", gt_=np.greater, ge_=np.greater_equal)
-    row(
-        "and or xor",
-        2,
-        "bool int uint",
-        "same",
-        and_=np.bitwise_and,
-        or_=np.bitwise_or,
-        xor_=np.bitwise_xor,
-    )
+    row("and or xor", 2, "bool int uint", "same", and_=np.bitwise_and, or_=np.bitwise_or, xor_=np.bitwise_xor)
     row("not", 1, "bool int uint", "same", not_=np.invert)
     row("shl shr", 2, "int uint", "same", shl_=np.left_shift, shr_=np.right_shift)
     row("isnan isinf isfinite signbit", 1, "float", "bool")
     row("real imag", 1, "complex", "real")
     row("conj", 1, "complex", "same")
-    row("complex", 2, "float", "given", complex_=lambda re, im: re + 1j * im)
+    row("complex", 2, "float", "given", complex_=_complex)
     row("select", 3, "bool int uint float complex", "same", select_=np.where)
-    row("cast", 1, "bool int uint float complex", "given", cast_=lambda x: x)
-    row("bitcast", 1, "int uint float", "given", bitcast_=lambda x: x)
+    row("cast", 1, "bool int uint float complex", "given", cast_=_same)
+    row("bitcast", 1, "int uint float", "given", bitcast_=_same)
     return table
+
+
+def _same(x: Any) -> Any:
+    """Casts: the result dtype decides, which the interpreter knows."""
+    return x
+
+
+def _complex(real: Any, imag: Any) -> Any:
+    return real + 1j * imag
 
 
 def _fma(a: Any, b: Any, c: Any) -> Any:
@@ -233,12 +189,7 @@ def _fma(a: Any, b: Any, c: Any) -> Any:
 TABLE: Mapping[str, ScalarOp] = _table()
 
 
-def apply(
-    op: str,
-    *args: Expr | Number,
-    dtype: DType | None = None,
-    location: Location = UNKNOWN,
-) -> Apply:
+def apply(op: str, *args: Expr | Number, dtype: DType | None = None, location: Location = UNKNOWN) -> Apply:
     """A scalar op on expressions; Python numbers take the dtype of the other arguments.
 
     ``dtype`` is given for ``cast``, ``bitcast`` and ``complex`` only. InternalError on a wrong dtype.
@@ -246,29 +197,19 @@ def apply(
     record = TABLE[op]
     like = next((a.dtype for a in reversed(args) if isinstance(a, Expr)), None)
     if len(args) != record.arity or like is None:
-        raise InternalError(
-            f"scalar op '{op}' takes {record.arity} expressions, got {len(args)}"
-        )
+        raise InternalError(f"scalar op '{op}' takes {record.arity} expressions, got {len(args)}")
     typed = tuple(a if isinstance(a, Expr) else Const(like, a) for a in args)
     if op == "select":
         if typed[0].dtype != BOOL or typed[1].dtype != typed[2].dtype:
             raise InternalError(f"select on {', '.join(a.dtype.name for a in typed)}")
     elif any(a.dtype != like for a in typed) or like.kind not in record.kinds:
-        raise InternalError(
-            f"scalar op '{op}' on {', '.join(a.dtype.name for a in typed)}"
-        )
+        raise InternalError(f"scalar op '{op}' on {', '.join(a.dtype.name for a in typed)}")
     if record.result == "given":
         if dtype is None:
             raise InternalError(f"scalar op '{op}' needs a result dtype")
         result = dtype
     else:
-        result = (
-            BOOL
-            if record.result == "bool"
-            else like.real
-            if record.result == "real"
-            else like
-        )
+        result = BOOL if record.result == "bool" else like.real if record.result == "real" else like
     return Apply(result, op, typed, location)
 
 
@@ -323,15 +264,11 @@ def highest(dtype: DType) -> Number:
     return True if dtype == BOOL else int(np.iinfo(dtype.numpy).max)
 
 
-def _simple(
-    op: str,
-) -> Callable[[tuple[Expr, ...], tuple[Expr, ...]], tuple[Expr, ...]]:
+def _simple(op: str) -> Callable[[tuple[Expr, ...], tuple[Expr, ...]], tuple[Expr, ...]]:
     return lambda a, b: (apply(op, a[0], b[0]),)
 
 
-def _arg(
-    better: str,
-) -> Callable[[tuple[Expr, ...], tuple[Expr, ...]], tuple[Expr, ...]]:
+def _arg(better: str) -> Callable[[tuple[Expr, ...], tuple[Expr, ...]], tuple[Expr, ...]]:
     """(value, index) pairs: the better value, of equal ones the lower index; the first nan wins."""
 
     def combine(a: tuple[Expr, ...], b: tuple[Expr, ...]) -> tuple[Expr, ...]:
@@ -345,27 +282,19 @@ def _arg(
     return combine
 
 
-def _one(
-    value: Callable[[DType], Number],
-) -> Callable[[tuple[DType, ...]], tuple[Number, ...]]:
+def _one(value: Callable[[DType], Number]) -> Callable[[tuple[DType, ...]], tuple[Number, ...]]:
     return lambda dtypes: (value(dtypes[0]),)
 
 
-def _pair(
-    value: Callable[[DType], Number],
-) -> Callable[[tuple[DType, ...]], tuple[Number, ...]]:
+def _pair(value: Callable[[DType], Number]) -> Callable[[tuple[DType, ...]], tuple[Number, ...]]:
     return lambda dtypes: (value(dtypes[0]), int(np.iinfo(dtypes[1].numpy).max))
 
 
 COMBINES: Mapping[str, Combine] = {
     c.name: c
     for c in (
-        Combine(
-            "add", 1, _one(lambda d: 0 if not d.is_inexact else 0.0), _simple("add")
-        ),
-        Combine(
-            "mul", 1, _one(lambda d: 1 if not d.is_inexact else 1.0), _simple("mul")
-        ),
+        Combine("add", 1, _one(lambda d: 0 if not d.is_inexact else 0.0), _simple("add")),
+        Combine("mul", 1, _one(lambda d: 1 if not d.is_inexact else 1.0), _simple("mul")),
         Combine("max", 1, _one(lowest), _simple("max")),
         Combine("min", 1, _one(highest), _simple("min")),
         Combine("and", 1, _one(lambda d: True if d == BOOL else -1), _simple("and")),

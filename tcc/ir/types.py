@@ -61,16 +61,9 @@ def parse(text: str, symbols: dict[str, Size] | None = None) -> TensorType:
     known = symbols if symbols is not None else {}
     match = _SPEC.match(text)
     if match is None:
-        raise UserError(
-            f"'{text}' is not a tensor type",
-            fix="write it as f32[batch, 784]; a scalar is f32[]",
-        )
+        raise UserError(f"'{text}' is not a tensor type", fix="write it as f32[batch, 784]; a scalar is f32[]")
     inside = match.group(2)
-    shape = (
-        tuple(_parse_size(part, known) for part in _split(inside))
-        if inside and inside.strip()
-        else ()
-    )
+    shape = tuple(_parse_size(part, known) for part in _split(inside)) if inside and inside.strip() else ()
     return TensorType(dtype.parse(match.group(1)), shape)
 
 
@@ -91,9 +84,7 @@ def _parse_size(text: str, known: dict[str, Size]) -> Size:
         name, low, high = ranged.groups()
         size = dim.symbol(name, int(low or 0), int(high) if high else None)
         if name in known and dim.bounds(known[name]) != dim.bounds(size):
-            raise UserError(
-                f"the size '{name}' has two ranges: '{text.strip()}' and an earlier one"
-            )
+            raise UserError(f"the size '{name}' has two ranges: '{text.strip()}' and an earlier one")
         return known.setdefault(name, size)
 
     def resolve(name: str) -> Size:
