@@ -57,7 +57,8 @@ def run_node(
         results = tuple(_control(node, node.op.form.kind, operands, sizes, observe))
     else:
         answer = node.op.reference(*operands, **concrete(node.attributes, sizes))
-        results = cast("tuple[Any, ...]", tuple(answer) if isinstance(answer, (tuple, list)) else (answer,))
+        several = isinstance(answer, (tuple, list))
+        results = tuple(cast("Sequence[Any]", answer)) if several else (answer,)
     arrays = tuple(np.asarray(a) for a in results)
     if len(arrays) != len(node.results):
         raise InternalError(f"{node.op.name}: its reference gave {len(arrays)} results, expected {len(node.results)}")
@@ -155,13 +156,14 @@ def _solve(size: Size, extent: int, sizes: dict[str, int]) -> bool:
     unknown = dim.symbols(rest)
     if not isinstance(rest, Dim) or not unknown:
         return True
-    if len(unknown) > 1 or any(len(m) > 1 or (m and m[0][1] > 1) for m, _ in rest.terms):
+    name = unknown[0].name
+    if len(unknown) > 1 or not all(isinstance(a, Symbol) for a in dim.atoms(rest)):
         return False
-    if not all(isinstance(a, Symbol) for a in dim.atoms(rest)):
+    if any(power > 1 for monomial, _ in rest.terms for _, power in monomial):
         return False
     offset = sum(c for m, c in rest.terms if not m)
     slope = next(c for m, c in rest.terms if m)
-    sizes[unknown[0].name] = (extent - offset) // slope
+    sizes[name] = (extent - offset) // slope
     return True
 
 
@@ -173,13 +175,10 @@ def _check(label: str, type: TensorType, size: Size, extent: int, sizes: Mapping
             why=f"'{size}' is not linear in one unknown size",
             fix="give another argument a dimension of that size alone",
         )
-    bound = {s.name: sizes[s.name] for s in dim.symbols(size)}
-    if dim.evaluate(size, sizes) != extent:
-        solved = ", ".join(f"{n}={v}" for n, v in bound.items())
-        raise UserError(
-            f"'{label}' has {extent} where {type} wants {dim.evaluate(size, sizes)}",
-            why=f"expected {size}" + (f" with {solved} from the other sizes" if solved else "") + f", found {extent}",
-        )
+    expected = dim.evaluate(size, sizes)
+    if expected != extent:
+        why = f"{size} is {expected} by the other sizes" if isinstance(size, Dim) else ""
+        raise UserError(f"'{label}' has {extent} where {type} wants {expected}", why=why)
     for symbol in dim.symbols(size):
         upper = None if symbol.upper is None else dim.evaluate(symbol.upper, sizes)
         value = sizes[symbol.name]
