@@ -1,0 +1,394 @@
+"""Kernels and entries as Python source, for the interpreter: one assignment for each scalar operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from tcc.errors import InternalError
+from tcc.ir.dim import Atom, Extremum, FloorDiv, Size
+from tcc.ir.dtype import DType
+from tcc.ir.location import UNKNOWN, Location
+from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name
+from tcc.schedule import interpret_scalar as scalar
+from tcc.schedule.program import (
+    Alloc,
+    Block,
+    Call,
+    Carry,
+    Check,
+    Copy,
+    Entry,
+    If,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    Parallel,
+    Position,
+    Stmt,
+    Store,
+    Switch,
+)
+from tcc.schedule.walk import index_names, reads_name
+
+Combiner = Callable[..., tuple[Any, ...]]
+
+
+class Source:
+    """Source text under construction, and the objects that it refers to by name.
+
+    A value ``x`` is the variable ``v_x``; as part of an index it is the Python int ``i_x``; a buffer's
+    elements are ``b_x`` and their written marks ``w_x``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lines: list[str] = []
+        self.depth = 1
+        self.globals: dict[str, Any] = {"scan": _scan, "tree": _tree}
+        self.locations: list[Location] = []
+        self.counter = 0
+        self.indices: frozenset[str] = frozenset()
+        self.combiners: dict[tuple[str, tuple[DType, ...]], str] = {}
+
+    def function(self) -> Callable[[Any, Sequence[Any], Sequence[int]], None]:
+        """The compiled function of (run, elements and marks in turn, sizes)."""
+        text = "\n".join(["def main(run, memory, sizes):", *self.lines, "    return None"])
+        exec(compile(text, f"<interpreted {self.name}>", "exec"), self.globals)
+        return self.globals["main"]
+
+    def kernel(self, kernel: Kernel) -> None:
+        """Add a kernel's body."""
+        self._main([p.name for p in kernel.parameters], kernel.symbols, kernel.body)
+
+    def entry(self, entry: Entry) -> None:
+        """Add an entry's body."""
+        self._main([b.name for b in entry.buffers], entry.symbols, entry.body)
+
+    def _main(self, buffers: Sequence[str], symbols: Sequence[str], body: Block) -> None:
+        self.indices = index_names(body)
+        if buffers:
+            self.line(", ".join(f"b_{b}, w_{b}" for b in buffers) + ", = memory")
+        if symbols:
+            self.line(", ".join(f"i_{s}" for s in symbols) + ", = sizes")
+        self.block(body)
+
+    # --- text ----------------------------------------------------------------------------------
+
+    def line(self, text: str) -> None:
+        self.lines.append("    " * self.depth + text)
+
+    def fresh(self, prefix: str = "t") -> str:
+        self.counter += 1
+        return f"{prefix}{self.counter}"
+
+    def constant(self, value: Any) -> str:
+        """A name for an object."""
+        name = self.fresh("k")
+        self.globals[name] = value
+        return name
+
+    def location(self, location: Location) -> int:
+        self.locations.append(location)
+        return len(self.locations) - 1
+
+    # --- indices and expressions ---------------------------------------------------------------
+
+    def index(self, size: Size, location: Location) -> str:
+        """An index as a Python expression of ints."""
+        if isinstance(size, int):
+            return str(size) if size >= 0 else f"({size})"
+        terms: list[str] = []
+        for monomial, coefficient in size.terms:
+            factors = [self._atom(a, location) for a, power in monomial for _ in range(power)]
+            terms.append("*".join([str(coefficient), *factors] if coefficient != 1 or not factors else factors))
+        return "(" + " + ".join(terms) + ")"
+
+    def _atom(self, atom: Atom, location: Location) -> str:
+        if isinstance(atom, FloorDiv):
+            above, below = self.index(atom.numerator, location), self.index(atom.denominator, location)
+            if isinstance(atom.denominator, int):
+                return f"({above}//{below})"
+            divisor = self.fresh()
+            bad = f"run.bad_division({self.location(location)})"
+            return f"({above}//({divisor} if ({divisor} := {below}) > 0 else {bad}))"
+        if isinstance(atom, Extremum):
+            return f"{atom.kind}({', '.join(self.index(a, location) for a in atom.arguments)})"
+        return f"i_{atom.name}"
+
+    def expr(self, root: Expr, location: Location) -> str:
+        """Lines that evaluate an expression, every shared part once; the variable it ends up in."""
+        done: dict[int, str] = {}
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if id(node) in done:
+                stack.pop()
+                continue
+            missing = [a for a in scalar.arguments(node) if id(a) not in done]
+            if missing:
+                stack += reversed(missing)
+                continue
+            stack.pop()
+            done[id(node)] = self._node(node, [done[id(a)] for a in scalar.arguments(node)], location)
+        return done[id(root)]
+
+    def _node(self, node: Expr, arguments: list[str], location: Location) -> str:
+        if isinstance(node, Name):
+            return f"v_{node.name}"
+        if isinstance(node, Const):
+            return self.constant(scalar.number(node.value, node.dtype))
+        result = self.fresh()
+        if isinstance(node, Apply):
+            text = scalar.text(node, arguments, self.constant)
+        elif isinstance(node, Position):
+            text = f"{self.constant(scalar.wrapper(node.dtype))}({self.index(node.index, location)})"
+        elif isinstance(node, Load):
+            index = self.fresh()
+            place = node.location if node.location.known else location
+            text = (
+                f"b_{node.buffer}[{index}] if 0 <= ({index} := {self.index(node.index, place)}) < len(b_{node.buffer})"
+                f" and w_{node.buffer}[{index}] else " + self._bad("load", node.buffer, index, place)
+            )
+            if arguments:
+                text = f"({text}) if {arguments[0]} else {self.constant(scalar.number(0, node.dtype))}"
+        else:
+            raise InternalError(f"the loop IR has no expression {type(node).__name__}")
+        self.line(f"{result} = {text}")
+        return result
+
+    def _bad(self, kind: str, buffer: str, index: str, location: Location) -> str:
+        return f'run.bad_access("{kind}", "{buffer}", {index}, len(b_{buffer}), {self.location(location)})'
+
+    def combiner(self, name: str, dtypes: tuple[DType, ...]) -> str:
+        """A function of two tuples."""
+        if (name, dtypes) not in self.combiners:
+            inner = Source(name)
+            arity = len(dtypes)
+            a = tuple(Name(d, f"a{i}") for i, d in enumerate(dtypes))
+            b = tuple(Name(d, f"b{i}") for i, d in enumerate(dtypes))
+            results = COMBINES[name].apply(a, b)
+            inner.line("(" + "".join(f"v_a{i}, " for i in range(arity)) + ") = a")
+            inner.line("(" + "".join(f"v_b{i}, " for i in range(arity)) + ") = b")
+            values = [inner.expr(r, UNKNOWN) for r in results]
+            text = "\n".join(["def main(a, b):", *inner.lines, f"    return ({''.join(v + ', ' for v in values)})"])
+            exec(compile(text, f"<combine {name}>", "exec"), inner.globals)
+            self.combiners[name, dtypes] = self.constant(inner.globals["main"])
+        return self.combiners[name, dtypes]
+
+    # --- statements ----------------------------------------------------------------------------
+
+    def block(self, block: Block) -> None:
+        for statement in block:
+            self.statement(statement)
+
+    def nested(self, header: str, block: Block) -> None:
+        self.line(header)
+        self.depth += 1
+        self.block(block)
+        self.line("pass")
+        self.depth -= 1
+
+    def statement(self, statement: Stmt) -> None:
+        match statement:
+            case Let():
+                self.bind(statement.name, self.expr(statement.value, statement.location), statement.value.dtype)
+            case Store():
+                self._store(statement)
+            case Check():
+                condition = self.expr(statement.condition, statement.location)
+                self.line(f"if not {condition}: run.failed.add({statement.message})")
+            case If():
+                self.nested(f"if {self.expr(statement.condition, statement.location)}:", statement.body)
+                if statement.otherwise:
+                    self.nested("else:", statement.otherwise)
+            case Alloc():
+                buffer = statement.buffer
+                size = self.index(buffer.size, UNKNOWN)
+                made = f'run.alloc({self.constant(buffer.dtype.numpy)}, {size}, "{buffer.name}")'
+                self.line(f"b_{buffer.name}, w_{buffer.name} = {made}")
+            case Loop():
+                self._loop(statement)
+            case Switch():
+                index = self.fresh()
+                self.line(f"{index} = {self.index(statement.index, statement.location)}")
+                for number, case in enumerate(statement.cases):
+                    last = number == len(statement.cases) - 1
+                    word = "if" if number == 0 else "elif"
+                    self.nested(f"{word} {'True' if last else f'{index} == {number}'}:", case)
+            case Call():
+                offsets = self._ints((v.offset for v in statement.buffers), statement.location)
+                sizes = self._ints(statement.sizes, statement.location)
+                self.line(f"run.call({self.constant(statement)}, {offsets}, {sizes})")
+            case Copy():
+                sizes = (statement.source.offset, statement.target.offset, statement.count)
+                self.line(f"run.copy({self.constant(statement)}, *{self._ints(sizes, statement.location)})")
+
+    def _ints(self, sizes: Iterable[Size], location: Location) -> str:
+        return "(" + "".join(self.index(s, location) + ", " for s in sizes) + ")"
+
+    def bind(self, name: str, value: str, dtype: DType) -> None:
+        self.line(f"v_{name} = {value}")
+        if name in self.indices and dtype.is_integer:
+            self.line(f"i_{name} = int({value})")
+
+    def _store(self, store: Store) -> None:
+        value = self.expr(store.value, store.location)
+        index, buffer = self.fresh(), f"b_{store.buffer}"
+        known = f" and w_{store.buffer}[{index}]" if store.combine else ""
+        self.line(f"{index} = {self.index(store.index, store.location)}")
+        bad = self._bad("combine" if store.combine else "store", store.buffer, index, store.location)
+        self.line(f"if not (0 <= {index} < len({buffer}){known}): {bad}")
+        if store.combine:
+            combine = self.combiner(store.combine, (store.value.dtype,))
+            value = f"{combine}(({buffer}[{index}],), ({value},))[0]"
+        self.line(f"{buffer}[{index}] = {value}; w_{store.buffer}[{index}] = 1")
+
+    # --- loops ---------------------------------------------------------------------------------
+
+    def _loop(self, loop: Loop) -> None:
+        here = loop.location
+        lo, hi = self.fresh(), self.fresh()
+        self.line(f"{lo}, {hi} = {self.index(loop.lo, here)}, {self.index(loop.hi, here)}")
+        partials = loop.lanes * loop.copies
+        split = [c for c in loop.carries if c.combine and not c.prefix and partials > 1]
+        plain = [c for c in loop.carries if c not in split]
+        for carry in loop.carries:
+            values = [self.expr(e, carry.location) for e in carry.init]
+            for name, value, dtype in zip(carry.names, values, carry.dtypes, strict=True):
+                self.bind(name, value, dtype)
+        parts: list[str] = []
+        for carry in split:
+            identity = COMBINES[carry.combine].identity(carry.dtypes)
+            numbers = tuple(scalar.number(v, d) for v, d in zip(identity, carry.dtypes, strict=True))
+            parts.append(self.fresh("p"))
+            self.line(f"{parts[-1]} = [{self.constant(numbers)}] * {partials}")
+        axis = f"i_{loop.axis}"
+        if loop.lanes > 1 and any(c.prefix for c in loop.carries):
+            self._prefix_under_lanes(loop, lo, hi, plain, split, parts)
+        else:
+            turned = isinstance(loop.mapping, Parallel)
+            span = f"range({hi} - 1, {lo} - 1, -1)" if turned else f"range({lo}, {hi})"
+            self.line(f"for {axis} in {span}:")
+            self.depth += 1
+            if loop.while_ is not None:
+                self.line(f"if not {self.expr(loop.while_, here)}: break")
+            self.block(loop.body)
+            self._update(loop, lo, plain, split, parts)
+            self.line("pass")
+            self.depth -= 1
+        for carry, part in zip(split, parts, strict=True):
+            combine = self.combiner(carry.combine, carry.dtypes)
+            made = f"{combine}({_tuple(carry.names)}, tree({combine}, {part}, {loop.lanes}))"
+            self._rebind(carry, made)
+
+    def _rebind(self, carry: Carry, value: str) -> None:
+        self.line(f"{_tuple(carry.names)} = {value}")
+        for name, dtype in zip(carry.names, carry.dtypes, strict=True):
+            if name in self.indices and dtype.is_integer:
+                self.line(f"i_{name} = int(v_{name})")
+
+    def _update(self, loop: Loop, lo: str, plain: Sequence[Carry], split: Sequence[Carry], parts: list[str]) -> None:
+        made: list[tuple[Carry, str]] = []
+        for carry in plain:
+            new = self._updates(carry)
+            if carry.combine:
+                new = f"{self.combiner(carry.combine, carry.dtypes)}({_tuple(carry.names)}, {new})"
+            made.append((carry, self.fresh()))
+            self.line(f"{made[-1][1]} = {new}")
+        for carry, part in zip(split, parts, strict=True):
+            combine = self.combiner(carry.combine, carry.dtypes)
+            slot, new = self.fresh(), self._updates(carry)
+            self.line(f"{slot} = (i_{loop.axis} - {lo}) % {loop.lanes * loop.copies}")
+            self.line(f"{part}[{slot}] = {combine}({part}[{slot}], {new})")
+        for carry, new in made:
+            self._rebind(carry, new)
+
+    def _updates(self, carry: Carry) -> str:
+        values = [self.expr(e, carry.location) for e in carry.update]
+        return "(" + "".join(v + ", " for v in values) + ")"
+
+    def _prefix_under_lanes(
+        self, loop: Loop, lo: str, hi: str, plain: Sequence[Carry], split: Sequence[Carry], parts: list[str]
+    ) -> None:
+        """Blocks of ``lanes`` iterations: first what the updates need, then the scan, then the rest."""
+        names = {n for c in plain for n in c.names}
+        first = next((k for k, s in enumerate(loop.body) if reads_name(s, names)), len(loop.body))
+        kept = [v for s in loop.body[:first] for v in self._defined(s)]
+        block, saved, before = self.fresh(), self.fresh("s"), self.fresh("s")
+        items = [self.fresh("s") for _ in plain]
+        axis = f"i_{loop.axis}"
+        self.line(f"for {block} in range({lo}, {hi}, {loop.lanes}):")
+        self.depth += 1
+        self.line(" = ".join([saved, *items]) + " = None")
+        self.line("; ".join(f"{s} = []" for s in [saved, *items]))
+        span = f"range({block}, min({hi}, {block} + {loop.lanes}))"
+        self.line(f"for {axis} in {span}:")
+        self.depth += 1
+        self.block(loop.body[:first])
+        for carry, item in zip(plain, items, strict=True):
+            self.line(f"{item}.append({self._updates(carry)})")
+        self.line(f"{saved}.append(({''.join(v + ', ' for v in kept)}))")
+        self.depth -= 1
+        for carry, item in zip(plain, items, strict=True):
+            combine = self.combiner(carry.combine, carry.dtypes)
+            self.line(f"{item}, {item}_end = scan({combine}, {_tuple(carry.names)}, {item})")
+        self.line(f"for {axis} in {span}:")
+        self.depth += 1
+        self.line(f"{before} = {axis} - {block}")
+        if kept:
+            self.line(f"({''.join(v + ', ' for v in kept)}) = {saved}[{before}]")
+        for carry, item in zip(plain, items, strict=True):
+            self._rebind(carry, f"{item}[{before}]")
+        self.block(loop.body[first:])
+        self._update(loop, lo, (), split, parts)
+        self.depth -= 1
+        for carry, item in zip(plain, items, strict=True):
+            self._rebind(carry, f"{item}_end")
+        self.depth -= 1
+
+    def _defined(self, statement: Stmt) -> list[str]:
+        match statement:
+            case Let():
+                names, typed = [statement.name], [statement.value.dtype]
+            case Loop():
+                names = [n for c in statement.carries for n in c.names]
+                typed = [d for c in statement.carries for d in c.dtypes]
+            case Alloc():
+                return [f"b_{statement.buffer.name}", f"w_{statement.buffer.name}"]
+            case _:
+                return []
+        indexed = [f"i_{n}" for n, d in zip(names, typed, strict=True) if n in self.indices and d.is_integer]
+        return [f"v_{n}" for n in names] + indexed
+
+
+def _tuple(names: Iterable[str]) -> str:
+    return "(" + "".join(f"v_{n}, " for n in names) + ")"
+
+
+def _tree(combine: Combiner, parts: list[tuple[Any, ...]], lanes: int) -> tuple[Any, ...]:
+    """The partials' combination: first over copies, then over lanes, each by halves."""
+    copies = [parts[k : k + lanes] for k in range(0, len(parts), lanes)]
+    while len(copies) > 1:
+        half = (len(copies) + 1) // 2
+        for k in range(len(copies) - half):
+            copies[k] = [combine(a, b) for a, b in zip(copies[k], copies[k + half], strict=True)]
+        copies = copies[:half]
+    row = copies[0]
+    while len(row) > 1:
+        half = len(row) // 2
+        row = [combine(row[k], row[k + half]) for k in range(half)]
+    return row[0]
+
+
+def _scan(
+    combine: Combiner, running: tuple[Any, ...], items: list[tuple[Any, ...]]
+) -> tuple[list[tuple[Any, ...]], tuple[Any, ...]]:
+    """The values before each item of a block, and the one after it: doubling steps within the block."""
+    step = 1
+    while step < len(items):
+        items = [x if k < step else combine(items[k - step], x) for k, x in enumerate(items)]
+        step *= 2
+    after = [combine(running, x) for x in items]
+    return [running, *after[:-1]], after[-1]
