@@ -13,12 +13,14 @@ class Facts:
 
     ``vector_bytes`` is the width of a vector register, ``registers`` their number; ``line`` the
     cache line; ``l1``, ``l2``, ``last_level`` the caches of one core (the last level: its share).
-    ``fma``: fused multiply-add exists. ``nontemporal``: streaming stores exist.
+    ``fma``: fused multiply-add exists. ``half``: conversions
+    between f16 and f32 exist. ``nontemporal``: streaming stores exist.
     """
 
     vector_bytes: int
     registers: int
     fma: bool = True
+    half: bool = True
     nontemporal: bool = True
     line: int = 64
     l1: int = 32 << 10
