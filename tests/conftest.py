@@ -1,0 +1,43 @@
+"""Golden files: ``golden(path)`` compares a text with a file, ``--update-golden`` writes it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write golden files instead of comparing")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str], Callable[[str], None]]:
+    """``golden("golden/name.txt")(text)``: the path is relative to the test's own file.
+
+    A missing file fails, unless ``--update-golden`` is given.
+    """
+    folder = Path(request.path).parent
+    update = bool(request.config.getoption("--update-golden"))
+
+    def at(path: str) -> Callable[[str], None]:
+        file = folder / path
+
+        def check(text: str) -> None:
+            if update:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
+                return
+            if not file.exists():
+                pytest.fail(f"{file} does not exist; write it with --update-golden and read it")
+            wanted = file.read_text(encoding="utf-8")
+            if text != wanted:
+                lines = (wanted.splitlines(), text.splitlines())
+                shown = "\n".join(difflib.unified_diff(*lines, str(path), "found", lineterm="", n=2))
+                pytest.fail(f"{shown}\n\nif this is meant: pytest --update-golden {request.path}", pytrace=False)
+
+        return check
+
+    return at
