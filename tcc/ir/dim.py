@@ -122,8 +122,9 @@ class Dim:
         text = ""
         for monomial, coefficient in self.terms:
             factors = [f"{a}" if p == 1 else "*".join([_atom(a)] * p) for a, p in monomial]
-            factors = [f"({f})" if "//" in f and len(monomial) + (abs(coefficient) != 1) > 1 else f for f in factors]
             size = abs(coefficient)
+            alone = len(monomial) == 1 and size == 1 and (bool(text) or coefficient > 0)
+            factors = [f if "//" not in f or alone else f"({f})" for f in factors]
             body = "*".join(([str(size)] if size != 1 or not factors else []) + factors)
             sign = "-" if coefficient < 0 else "+"
             text += (f" {sign} " if text else ("-" if sign == "-" else "")) + body

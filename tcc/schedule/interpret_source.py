@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tcc.errors import InternalError
+from tcc.ir import dim
 from tcc.ir.dim import Atom, Extremum, FloorDiv, Size
 from tcc.ir.dtype import DType
 from tcc.ir.location import UNKNOWN, Location
 from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name
 from tcc.schedule import interpret_scalar as scalar
+from tcc.schedule import walk
 from tcc.schedule.program import (
     Alloc,
     Block,
@@ -30,7 +32,6 @@ from tcc.schedule.program import (
     Store,
     Switch,
 )
-from tcc.schedule.walk import index_names, reads_name
 
 Combiner = Callable[..., tuple[Any, ...]]
 
@@ -67,7 +68,7 @@ class Source:
         self._main([b.name for b in entry.buffers], entry.symbols, entry.body)
 
     def _main(self, buffers: Sequence[str], symbols: Sequence[str], body: Block) -> None:
-        self.indices = index_names(body)
+        self.indices = frozenset(s.name for size in walk.all_sizes(body) for s in dim.symbols(size))
         if buffers:
             self.line(", ".join(f"b_{b}, w_{b}" for b in buffers) + ", = memory")
         if symbols:
@@ -314,7 +315,7 @@ class Source:
     ) -> None:
         """Blocks of ``lanes`` iterations: first what the updates need, then the scan, then the rest."""
         names = {n for c in plain for n in c.names}
-        first = next((k for k, s in enumerate(loop.body) if reads_name(s, names)), len(loop.body))
+        first = next((k for k, s in enumerate(loop.body) if names & walk.used_names((s,))), len(loop.body))
         kept = [v for s in loop.body[:first] for v in self._defined(s)]
         block, saved, before = self.fresh(), self.fresh("s"), self.fresh("s")
         items = [self.fresh("s") for _ in plain]
