@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from tcc.ir import dim, types
 from tcc.ir import location as locations
 from tcc.ir.dim import Dim, Size
 from tcc.ir.forms import Literal
-from tcc.ir.graph import Attributes, Constant, Function, Graph, Module, Node, Value, reachable
+from tcc.ir.graph import Attributes, Constant, Function, Graph, Module, Node, Value
 from tcc.ir.location import Location
 from tcc.ir.types import TensorType
 
@@ -48,7 +48,7 @@ def rebuild(outputs: Sequence[Value], values: Mapping[Value, Value], change: Nod
     visited. Values made by ``change`` take the location of the node that it replaces.
     """
     done: dict[Value, Value] = dict(values)
-    for node in _unreplaced(outputs, values):
+    for node in between(outputs, values):
         operands = tuple(done.get(v, v) for v in node.operands)
         with locations.located(node.location):
             results = change(node, operands)
@@ -61,24 +61,22 @@ def rebuild(outputs: Sequence[Value], values: Mapping[Value, Value], change: Nod
     return [done.get(v, v) for v in outputs]
 
 
-def _unreplaced(outputs: Sequence[Value], values: Mapping[Value, Value]) -> list[Node]:
-    """The nodes that outputs reach without passing a replaced value, operands first."""
-    if not any(v.producer is not None for v in values):
-        return list(reachable(outputs))
-    found: list[Node] = []
+def between(outputs: Sequence[Value], stops: Container[Value]) -> Iterator[Node]:
+    """The nodes that outputs reach without passing a value in ``stops``, operands first."""
     done: set[Node] = set()
-    stack: list[tuple[Node, bool]] = [(v.producer, False) for v in reversed(outputs) if v.producer and v not in values]
-    while stack:
-        node, expanded = stack.pop()
-        if node in done:
-            continue
-        if expanded:
-            done.add(node)
-            found.append(node)
-            continue
-        stack.append((node, True))
-        stack += [(v.producer, False) for v in reversed(node.operands) if v.producer and v not in values]
-    return found
+    for output in outputs:
+        stack = [(output.producer, False)] if output.producer is not None and output not in stops else []
+        while stack:
+            node, ready = stack.pop()
+            if node in done:
+                continue
+            if ready:
+                done.add(node)
+                yield node
+                continue
+            stack.append((node, True))
+            before = (v for v in reversed(node.operands) if v not in stops)
+            stack += [(v.producer, False) for v in before if v.producer is not None and v.producer not in done]
 
 
 def map_nodes(graph: Graph, change: NodeChange) -> Graph:

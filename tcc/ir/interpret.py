@@ -109,6 +109,13 @@ def evaluate(value: Any, sizes: Mapping[str, int]) -> Any:
     return value
 
 
+def is_symbolic(value: Any) -> bool:
+    """Whether an attribute's value holds a size that is no number."""
+    return isinstance(value, Dim) or (
+        isinstance(value, tuple) and any(map(is_symbolic, cast("tuple[Any, ...]", value)))
+    )
+
+
 def shape_of(type: TensorType, sizes: Mapping[str, int]) -> tuple[int, ...]:
     """The shape in numbers."""
     return tuple(dim.evaluate(s, sizes) for s in type.shape)
