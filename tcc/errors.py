@@ -65,7 +65,7 @@ class UserError(TccError, ValueError):
     title = "error"
 
 
-class Unsupported(TccError, NotImplementedError):
+class Unsupported(TccError, NotImplementedError):  # noqa: N818 - reads as the answer it is
     """The program is right, but this op, dtype or target cannot be compiled (yet)."""
 
     title = "unsupported"

@@ -13,6 +13,7 @@ its space is not empty.
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -388,20 +389,50 @@ def evaluate(size: Size, values: Mapping[str, int]) -> int:
     return total
 
 
-def nonnegative(size: Size, depth: int = 8) -> bool:
-    """Whether ``size >= 0`` can be proved from the bounds of its symbols. False: not known."""
+class _Effort(threading.local):
+    """How many steps are left to the proof that runs in this thread; None: none runs."""
+
+    left: int | None = None
+
+
+_effort = _Effort()
+_STEPS = 200
+
+
+def nonnegative(size: Size) -> bool:
+    """Whether ``size >= 0`` can be proved from the bounds of its symbols. False: not known.
+
+    The effort is bounded: a proof that takes more than some hundred steps is given up.
+    """
     if isinstance(size, int):
         return size >= 0
-    if depth == 0:
+    if _effort.left is not None:
+        return _prove(size, 6)
+    _effort.left = _STEPS
+    try:
+        return _prove(size, 6)
+    finally:
+        _effort.left = None
+
+
+def _prove(size: Size, depth: int) -> bool:
+    if isinstance(size, int):
+        return size >= 0
+    if depth == 0 or not _effort.left:
         return False
-    if all(_atom_nonnegative(a, depth) for a in atoms(size)) and all(c >= 0 for _, c in size.terms):
+    _effort.left -= 1
+    if all(c >= 0 for _, c in size.terms) and all(_atom_nonnegative(a, depth) for a in atoms(size)):
         return True
     for atom in sorted(atoms(size), key=_elimination_order):
         coefficient, rest = _linear_in(size, atom)
         if coefficient is None:
             continue
+        if isinstance(atom, FloorDiv) and coefficient in (1, -1):
+            n, d = atom.numerator, atom.denominator
+            if _prove(n + rest * d if coefficient == 1 else (rest + 1) * d - 1 - n, depth - 1):
+                return True
         for bounds in _bounds_of(atom, coefficient, depth):
-            if all(nonnegative(rest + b, depth - 1) for b in bounds):
+            if all(_prove(rest + b, depth - 1) for b in bounds):
                 return True
         if isinstance(atom, Symbol) and isinstance(atom.upper, Dim):
             return False
@@ -424,9 +455,9 @@ def _atom_nonnegative(atom: Atom, depth: int) -> bool:
     if isinstance(atom, Symbol):
         return atom.lower >= 0
     if isinstance(atom, FloorDiv):
-        return nonnegative(atom.numerator, depth - 1)
+        return _prove(atom.numerator, depth - 1)
     check = any if atom.kind == "max" else all
-    return check(nonnegative(a, depth - 1) for a in atom.arguments)
+    return check(_prove(a, depth - 1) for a in atom.arguments)
 
 
 def _linear_in(size: Dim, atom: Atom) -> tuple[Size | None, Size]:
@@ -446,8 +477,8 @@ def _linear_in(size: Dim, atom: Atom) -> tuple[Size | None, Size]:
 
 def _bounds_of(atom: Atom, coefficient: Size, depth: int) -> list[list[Size]]:
     """Ways to bound ``coefficient*atom`` from below: each a list of sizes that must all do."""
-    rising = nonnegative(coefficient, depth - 1)
-    falling = not rising and nonnegative(-coefficient, depth - 1)
+    rising = _prove(coefficient, depth - 1)
+    falling = not rising and _prove(-coefficient, depth - 1)
     if isinstance(atom, Symbol):
         if rising:
             return [[coefficient * atom.lower]]
@@ -464,9 +495,9 @@ def _bounds_of(atom: Atom, coefficient: Size, depth: int) -> list[list[Size]]:
             ways.append([floordiv(atom.numerator, part) - coefficient + 1])
         if rest == 0 and falling:
             ways.append([-floordiv(atom.numerator, part)])
-        if rising and nonnegative(atom.numerator, depth - 1):
+        if rising and _prove(atom.numerator, depth - 1):
             ways.append([0])
-        if falling and nonnegative(atom.numerator, depth - 1):
+        if falling and _prove(atom.numerator, depth - 1):
             ways.append([coefficient * atom.numerator])
         return ways
     options = [coefficient * a for a in atom.arguments]

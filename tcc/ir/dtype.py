@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import ml_dtypes
 import numpy as np
@@ -102,7 +102,7 @@ def of(dtype: Any) -> DType:
         return dtype
     if isinstance(dtype, str):
         return parse(dtype)
-    plain: np.dtype[Any] = cast("np.dtype[Any]", np.dtype(dtype)).newbyteorder("=")
+    plain = np.dtype(dtype).newbyteorder("=")  # pyright: ignore[reportUnknownVariableType]
     if plain in _FROM_NUMPY:
         return _FROM_NUMPY[plain]
     raise UserError(f"dtype '{plain}' has no equivalent", why=f"expected one of {' '.join(BY_NAME)}")
