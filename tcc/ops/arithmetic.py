@@ -1,0 +1,217 @@
+"""Arithmetic: sums, products, quotients, remainders, signs, powers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import tcc.ops as ops
+from tcc.ir.dtype import BOOL
+from tcc.ir.graph import Value
+from tcc.ir.op import NOT_DIFFERENTIABLE, Array
+from tcc.ir.scalar import Expr, Scalars
+from tcc.ops import infer, samples
+from tcc.ops.elementwise import ANY, NUMBER, REAL, binary, unary
+from tcc.ops.operands import no_bool, quotient
+
+add = binary(
+    "add",
+    "Sum of two tensors, element by element; of bools their logical or. Integers wrap.",
+    ANY,
+    lambda s, a, b: a | b if a.dtype == BOOL else a + b,
+    lambda g, a, b, y: (g, g),
+    np.add,
+    samples.elementwise(),
+)
+
+subtract = binary(
+    "subtract",
+    "Difference of two tensors, element by element. Integers wrap; bools have none.",
+    NUMBER,
+    lambda s, a, b: a - b,
+    lambda g, a, b, y: (g, ops.negative(g)),
+    np.subtract,
+    samples.elementwise(),
+)
+
+multiply = binary(
+    "multiply",
+    "Product of two tensors, element by element; of bools their logical and. Integers wrap.",
+    ANY,
+    lambda s, a, b: a & b if a.dtype == BOOL else a * b,
+    lambda g, a, b, y: (ops.multiply(g, b), ops.multiply(g, a)),
+    np.multiply,
+    samples.elementwise(),
+)
+
+divide = binary(
+    "divide",
+    "True quotient of two tensors, element by element; integers and bools divide as f64.",
+    "float|complex",
+    lambda s, a, b: a / b,
+    lambda g, a, b, y: (ops.divide(g, b), ops.negative(ops.multiply(ops.divide(g, b), y))),
+    np.divide,
+    samples.elementwise((-2.0, 2.0), (0.5, 2.0), edge_kinds="float"),
+    promotion=quotient,
+)
+
+floor_divide = binary(
+    "floor_divide",
+    "Quotient rounded to minus infinity. An integer divided by zero gives 0.",
+    REAL,
+    lambda s, a, b: s.floordiv(a, b),
+    NOT_DIFFERENTIABLE,
+    np.floor_divide,
+    samples.elementwise((-20.0, 20.0), (1.0, 5.0)),
+    promotion=no_bool,
+)
+
+
+def _remainder_gradient(g: Value, a: Value, b: Value, y: Value) -> tuple[Value, Value]:
+    return g, ops.negative(ops.multiply(g, ops.floor_divide(a, b)))
+
+
+def _fmod_gradient(g: Value, a: Value, b: Value, y: Value) -> tuple[Value, Value]:
+    return g, ops.negative(ops.multiply(g, ops.trunc(ops.divide(a, b))))
+
+
+remainder = binary(
+    "remainder",
+    "Remainder of `floor_divide`: it has the sign of the divisor. An integer's by zero is 0.",
+    REAL,
+    lambda s, a, b: s.mod(a, b),
+    _remainder_gradient,
+    np.remainder,
+    samples.elementwise((-20.0, 20.0), (1.0, 5.0)),
+    promotion=no_bool,
+)
+
+fmod = binary(
+    "fmod",
+    "Remainder of the quotient rounded to zero: it has the sign of the dividend. An integer's by zero is 0.",
+    REAL,
+    lambda s, a, b: s.rem(a, b),
+    _fmod_gradient,
+    np.fmod,
+    samples.elementwise((-20.0, 20.0), (1.0, 5.0)),
+    promotion=no_bool,
+)
+
+negative = unary(
+    "negative",
+    "Each element with its sign changed. Integers wrap.",
+    NUMBER,
+    lambda s, x: -x,
+    lambda g, x, y: ops.negative(g),
+    np.negative,
+    samples.elementwise(),
+)
+
+
+def _abs(s: Scalars, x: Expr) -> Expr:
+    return x if x.dtype.kind in ("bool", "uint") else s.abs(x)
+
+
+def _abs_gradient(g: Value, x: Value, y: Value) -> Value:
+    if not x.type.dtype.is_complex:
+        return ops.multiply(g, ops.sign(x))
+    scale = ops.where(ops.equal(y, 0), 0, ops.divide(g, ops.where(ops.equal(y, 0), 1, y)))
+    return ops.multiply(ops.conj(x), scale)
+
+
+abs = unary(
+    "abs",
+    "Magnitude of each element. That of the least integer of a signed dtype wraps to itself.",
+    ANY,
+    _abs,
+    _abs_gradient,
+    np.abs,
+    samples.elementwise(),
+    infer=infer.real_part,
+)
+
+sign = unary(
+    "sign",
+    "-1, 0 or 1 by the sign of each element; nan stays nan.",
+    REAL,
+    lambda s, x: s.sign(x),
+    NOT_DIFFERENTIABLE,
+    np.sign,
+    samples.elementwise(),
+)
+
+square = unary(
+    "square",
+    "Each element times itself.",
+    NUMBER,
+    lambda s, x: x * x,
+    lambda g, x, y: ops.multiply(g, ops.multiply(x, 2)),
+    np.square,
+    samples.elementwise(),
+    promotion=no_bool,
+)
+
+
+def _reciprocal(s: Scalars, x: Expr) -> Expr:
+    if x.dtype.is_inexact:
+        return s.const(1.0, x.dtype) / x
+    one, zero = s.const(1, x.dtype), s.const(0, x.dtype)
+    if x.dtype.kind == "uint":
+        return s.where(s.eq(x, 1), one, zero)
+    return s.where(s.eq(x, 1), one, s.where(s.eq(x, -1), s.const(-1, x.dtype), zero))
+
+
+def _reciprocal_reference(x: Array) -> Any:
+    return np.where(x == 0, x.dtype.type(0), np.reciprocal(x)) if x.dtype.kind in "iu" else np.reciprocal(x)
+
+
+reciprocal = unary(
+    "reciprocal",
+    "One divided by each element, rounded to zero for integers (0 gives 0 there).",
+    NUMBER,
+    _reciprocal,
+    lambda g, x, y: ops.negative(ops.multiply(g, ops.square(y))),
+    _reciprocal_reference,
+    samples.elementwise((0.5, 2.0), edge_kinds="int uint float"),
+    promotion=no_bool,
+)
+
+
+def _power_gradient(g: Value, x: Value, p: Value, y: Value) -> tuple[Value, Value]:
+    constant = ops.equal(p, 0)
+    slope = ops.multiply(p, ops.power(x, ops.where(constant, 1, ops.subtract(p, 1))))
+    growth = ops.multiply(y, ops.log(ops.where(ops.equal(x, 0), 1, x)))
+    return ops.multiply(g, ops.where(constant, 0, slope)), ops.multiply(g, growth)
+
+
+def _power_reference(x: Array, p: Array) -> Any:
+    if p.dtype.kind != "i":
+        return np.power(x, p)
+    one = x.dtype.type(1)
+    odd = np.where(p % 2 == 0, one, -one)
+    inverse = np.where(x == 1, one, np.where(x == -1, odd, x.dtype.type(0)))
+    return np.where(p < 0, inverse, np.power(x, np.maximum(p, 0)))
+
+
+def _power(s: Scalars, x: Expr, p: Expr) -> Expr:
+    if x.dtype.kind != "int":
+        return s.pow(x, p)
+    one, minus, zero = (s.const(c, x.dtype) for c in (1, -1, 0))
+    odd = s.where(s.eq(p & 1, 0), one, minus)
+    inverse = s.where(s.eq(x, 1), one, s.where(s.eq(x, -1), odd, zero))
+    return s.where(s.lt(p, 0), inverse, s.pow(x, s.where(s.lt(p, 0), zero, p)))
+
+
+power = binary(
+    "power",
+    "The first operand raised to the power of the second. Integers wrap; a negative power of an integer is its"
+    " inverse rounded to zero (0 for 0).",
+    REAL,
+    _power,
+    _power_gradient,
+    _power_reference,
+    samples.elementwise((0.25, 3.0), (-3.0, 3.0)),
+    promotion=no_bool,
+    tolerance=8.0,
+)
