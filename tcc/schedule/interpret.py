@@ -76,6 +76,12 @@ class Run:
         place = self.locations[location]
         raise InternalError(f"an index divides by a number below 1 in {self.where}", where=place.place())
 
+    def bad_range(self, name: str, first: int, last: int, location: int) -> None:
+        """Raise for an index name whose values leave the range that simplification relied on."""
+        values = str(first) if first == last else f"{first}..{last}"
+        place = self.locations[location]
+        raise InternalError(f"'{name}' is {values} in {self.where}, out of its range", where=place.place())
+
     def alloc(self, dtype: np.dtype[Any], size: int, name: str) -> tuple[Array, bytearray]:
         """A fresh buffer of which nothing is written."""
         if size < 0:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tcc.errors import InternalError
 from tcc.ir import dim
-from tcc.ir.dim import Atom, Extremum, FloorDiv, Size
+from tcc.ir.dim import Atom, Extremum, FloorDiv, Size, Symbol
 from tcc.ir.dtype import DType
 from tcc.ir.location import UNKNOWN, Location
 from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name
@@ -50,7 +50,8 @@ class Source:
         self.globals: dict[str, Any] = {"scan": _scan, "tree": _tree}
         self.locations: list[Location] = []
         self.counter = 0
-        self.indices: frozenset[str] = frozenset()
+        self.indices: dict[str, Symbol] = {}
+        self.defined: set[str] = set()
         self.combiners: dict[tuple[str, tuple[DType, ...]], str] = {}
 
     def function(self) -> Callable[[Any, Sequence[Any], Sequence[int]], None]:
@@ -68,11 +69,14 @@ class Source:
         self._main([b.name for b in entry.buffers], entry.symbols, entry.body)
 
     def _main(self, buffers: Sequence[str], symbols: Sequence[str], body: Block) -> None:
-        self.indices = frozenset(s.name for size in walk.all_sizes(body) for s in dim.symbols(size))
+        self.indices = {s.name: s for size in walk.all_sizes(body) for s in dim.symbols(size)}
         if buffers:
             self.line(", ".join(f"b_{b}, w_{b}" for b in buffers) + ", = memory")
         if symbols:
             self.line(", ".join(f"i_{s}" for s in symbols) + ", = sizes")
+            self.defined.update(symbols)
+            for symbol in symbols:
+                self.in_range(symbol, f"i_{symbol}", f"i_{symbol}", UNKNOWN)
         self.block(body)
 
     # --- text ----------------------------------------------------------------------------------
@@ -194,7 +198,10 @@ class Source:
     def statement(self, statement: Stmt) -> None:
         match statement:
             case Let():
-                self.bind(statement.name, self.expr(statement.value, statement.location), statement.value.dtype)
+                name, value = statement.name, statement.value
+                self.bind(name, self.expr(value, statement.location), value.dtype)
+                if name in self.indices:
+                    self.in_range(name, f"i_{name}", f"i_{name}", statement.location)
             case Store():
                 self._store(statement)
             case Check():
@@ -234,6 +241,17 @@ class Source:
         if name in self.indices and dtype.is_integer:
             self.line(f"i_{name} = int({value})")
 
+    def in_range(self, name: str, first: str, last: str, location: Location) -> None:
+        """A line that raises unless first ≤ … ≤ last lies in the range that a symbol claims."""
+        symbol = self.indices.get(name)
+        self.defined.add(name)
+        if symbol is None:
+            return
+        test = f"{symbol.lower} <= {first}"
+        if symbol.upper is not None and all(s.name in self.defined for s in dim.symbols(symbol.upper)):
+            test += f" and {last} <= {self.index(symbol.upper, location)}"
+        self.line(f'if not ({test}): run.bad_range("{name}", {first}, {last}, {self.location(location)})')
+
     def _store(self, store: Store) -> None:
         value = self.expr(store.value, store.location)
         index, buffer = self.fresh(), f"b_{store.buffer}"
@@ -266,6 +284,11 @@ class Source:
             parts.append(self.fresh("p"))
             self.line(f"{parts[-1]} = [{self.constant(numbers)}] * {partials}")
         axis = f"i_{loop.axis}"
+        self.line(f"if {lo} < {hi}:")
+        self.depth += 1
+        self.in_range(loop.axis, lo, f"{hi} - 1", here)
+        self.line("pass")
+        self.depth -= 1
         if loop.lanes > 1 and any(c.prefix for c in loop.carries):
             self._prefix_under_lanes(loop, lo, hi, plain, split, parts)
         else:

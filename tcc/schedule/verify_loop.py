@@ -1,0 +1,120 @@
+"""The loop IR's rules on loops and their carries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tcc.ir import dim
+from tcc.ir.dtype import BOOL, DType
+from tcc.ir.scalar import Expr, Name
+from tcc.schedule import walk
+from tcc.schedule.program import Block, Carry, Let, Load, Loop, Parallel, Position
+from tcc.schedule.verify_expression import Place, check_combine, check_expr, check_size
+
+UNROLLED = 64
+LANES = (1, 2, 4, 8, 16, 32, 64)
+
+
+def check_loop(place: Place, loop: Loop) -> None:
+    """The rules on a loop's own numbers, and on its carries' initial values."""
+    what, at = f"the loop over '{loop.axis}'", loop.location
+    check_size(place, loop.lo, at)
+    check_size(place, loop.hi, at)
+    if loop.lanes not in LANES or loop.copies < 1:
+        raise place.fail(f"{what} has {loop.lanes} lanes and {loop.copies} copies", "lanes is a power of two", at)
+    if loop.lanes > 1 and any(x.lanes > 1 for x in place.loops):
+        raise place.fail(f"{what} has lanes", "a loop around it has lanes already", at)
+    if isinstance(loop.mapping, Parallel):
+        check_size(place, loop.mapping.grain, at)
+        if place.loops or loop.carries or loop.while_ is not None or loop.unrolled:
+            raise place.fail(f"{what} is parallel", "it is inside another loop, or has carries, or ends early", at)
+    split = loop.lanes * loop.copies > 1
+    if split and any(not c.combine for c in loop.carries):
+        raise place.fail(f"{what} is split", "it carries state", at)
+    if loop.while_ is not None and (split or loop.unrolled):
+        raise place.fail(f"{what} is split or unrolled", "it has a while", at)
+    if loop.unrolled:
+        extent = loop.hi - loop.lo
+        if not isinstance(extent, int) or extent > UNROLLED:
+            raise place.fail(f"{what} is unrolled over {extent}", f"at most {UNROLLED}, a constant", at)
+    for carry in loop.carries:
+        _check_carry(place, carry)
+
+
+def _check_carry(place: Place, carry: Carry) -> None:
+    what, at = f"the carry '{', '.join(carry.names)}'", carry.location
+    if not carry.names or not len(carry.names) == len(carry.dtypes) == len(carry.init) == len(carry.update):
+        raise place.fail(what, "it has not one dtype, initial value and update for each name", at)
+    for values in (carry.init, carry.update):
+        if tuple(e.dtype for e in values) != carry.dtypes:
+            raise place.fail(
+                f"{what} is {_shown(carry.dtypes)}", f"a value is {_shown(tuple(e.dtype for e in values))}", at
+            )
+    for value in carry.init:
+        check_expr(place, value, at)
+    if carry.combine:
+        check_combine(place, carry.combine, carry.dtypes, at)
+    elif carry.prefix:
+        raise place.fail(f"{what} is a prefix", "it has no combine", at)
+
+
+def _shown(dtypes: tuple[DType, ...]) -> str:
+    return ", ".join(map(str, dtypes))
+
+
+def loop_place(place: Place, loop: Loop) -> Place:
+    """The place at the start of a loop's body."""
+    inner = place
+    for carry in loop.carries:
+        if not carry.combine or carry.prefix:
+            inner = _define(inner, loop, carry)
+    if loop.while_ is not None:
+        check_expr(inner, loop.while_, loop.location)
+        if loop.while_.dtype != BOOL:
+            raise place.fail(f"the while of the loop over '{loop.axis}'", "a condition is bool", loop.location)
+    inner = inner.define(loop.axis, None, frozenset({loop.axis}), loop.location).index(loop.axis)
+    return replace(inner, loops=(*place.loops, loop))
+
+
+def _define(place: Place, loop: Loop, carry: Carry) -> Place:
+    """Carries depend on every axis around, and on their own."""
+    axes = frozenset(x.axis for x in place.loops) | {loop.axis}
+    for name, dtype in zip(carry.names, carry.dtypes, strict=True):
+        place = place.define(name, dtype, axes, carry.location)
+    return place
+
+
+def check_carries(place: Place, loop: Loop, end: Place) -> Place:
+    """The rules on updates, given the place at the end of the body; the place after the loop."""
+    prefixes = {n for c in loop.carries if c.prefix for n in c.names}
+    for carry in loop.carries:
+        for update in carry.update:
+            check_expr(end, update, carry.location)
+        if carry.prefix:
+            _check_prefix(place, loop.body, carry, prefixes)
+    for carry in loop.carries:
+        place = _define(place, loop, carry)
+    return place
+
+
+def _check_prefix(place: Place, body: Block, carry: Carry, prefixes: set[str]) -> None:
+    first = next((k for k, s in enumerate(body) if prefixes & walk.used_names((s,))), len(body))
+    late = {s.name for s in body[first:] if isinstance(s, Let)}
+    late |= {n for s in body[first:] if isinstance(s, Loop) for c in s.carries for n in c.names}
+    used = {n for e in carry.update for n in _names(e)}
+    if used & (late | prefixes):
+        raise place.fail(
+            f"the update of the prefix '{', '.join(carry.names)}' needs '{min(used & (late | prefixes))}'",
+            "it is defined after a use of a prefix of this loop, or is one",
+            carry.location,
+        )
+
+
+def _names(root: Expr) -> set[str]:
+    names: set[str] = set()
+    for part in walk.parts(root):
+        if isinstance(part, Name):
+            names.add(part.name)
+        elif isinstance(part, (Load, Position)):
+            names |= {x.name for x in dim.symbols(part.index)}
+    return names
