@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from tcc.errors import UserError
@@ -20,7 +20,7 @@ class Tree:
     """``kind`` is leaf, none, dict, list, tuple or dataclass.
 
     ``keys`` are a dict's keys or a dataclass's field names; ``type`` is a dataclass's import path
-    (``module:qualname``); ``index`` is a leaf's number.
+    (``module:qualname``), ``made`` the class itself where it is at hand; ``index`` is a leaf's number.
     """
 
     kind: str
@@ -28,6 +28,7 @@ class Tree:
     keys: tuple[str, ...] = ()
     type: str = ""
     index: int = -1
+    made: type | None = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> Any:
         """Plain data for a manifest."""
@@ -84,11 +85,12 @@ def flatten(value: Any, is_leaf: Callable[[Any], bool] = lambda _: False) -> tup
                 elements = cast("tuple[Any, ...]", item)
                 fields: tuple[str, ...] = getattr(elements, "_fields", ())
                 path = f"{type(elements).__module__}:{type(elements).__qualname__}" if fields else ""
-                return Tree("tuple", tuple(map(walk, elements)), fields, path)
+                return Tree("tuple", tuple(map(walk, elements)), fields, path, made=type(elements) if fields else None)
             if dataclasses.is_dataclass(item) and not isinstance(item, type):
                 names = tuple(f.name for f in dataclasses.fields(item))
                 path = f"{type(item).__module__}:{type(item).__qualname__}"
-                return Tree("dataclass", tuple(walk(getattr(item, n)) for n in names), names, path)
+                parts = tuple(walk(getattr(item, n)) for n in names)
+                return Tree("dataclass", parts, names, path, made=type(item))
         leaves.append(item)
         return Tree("leaf", index=len(leaves) - 1)
 
@@ -103,14 +105,21 @@ def unflatten(tree: Tree, leaves: Sequence[Any]) -> Any:
         return None
     children = [unflatten(c, leaves) for c in tree.children]
     if tree.type:
-        module, _, name = tree.type.partition(":")
-        try:
-            made: Any = importlib.import_module(module)
-            for part in name.split("."):
-                made = getattr(made, part)
-        except (ImportError, AttributeError):
-            return dict(zip(tree.keys, children, strict=True))
-        return made(**dict(zip(tree.keys, children, strict=True)))
+        made: Any = tree.made if tree.made is not None else _imported(tree.type)
+        fields = dict(zip(tree.keys, children, strict=True))
+        return fields if made is None else made(**fields)
     if tree.kind == "dict":
         return dict(zip(tree.keys, children, strict=True))
     return children if tree.kind == "list" else tuple(children)
+
+
+def _imported(path: str) -> Any:
+    """The class at ``module:qualname``; None when it cannot be imported."""
+    module, _, name = path.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        return None
+    return found

@@ -7,16 +7,29 @@ that it replaces (`located`).
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 
 from tcc.errors import Place
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+def _folder(file: str | None) -> str:
+    return os.path.dirname(os.path.abspath(file or __file__)) + os.sep
+
+
+def _package(name: str) -> str:
+    spec = importlib.util.find_spec(name)
+    return _folder(spec.origin if spec is not None else None)
+
+
+_LIBRARIES = (os.path.dirname(_folder(__file__)[:-1]) + os.sep, _package("numpy"), _package("scipy"))
+_STANDARD = _folder(os.__file__)
 
 
 @dataclass(frozen=True)
@@ -72,14 +85,27 @@ def current() -> Location:
 
 
 def user_line() -> Location:
-    """The innermost frame outside of the package and its array dependencies; `UNKNOWN` if none."""
+    """The innermost frame of user code (see `is_user_file`); `UNKNOWN` if none."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith(_PACKAGE) and f"{os.sep}numpy{os.sep}" not in file and not file.startswith("<"):
-            return Location(file, frame.f_lineno, frame.f_code.co_name)
+        code = frame.f_code
+        if is_user_file(code.co_filename, code.co_name):
+            return Location(code.co_filename, frame.f_lineno, code.co_name)
         frame = frame.f_back
     return UNKNOWN
+
+
+@cache
+def is_user_file(file: str, function: str = "") -> bool:
+    """Whether code in ``file`` is the user's: not of this package, NumPy, SciPy or the standard library.
+
+    Interactive input counts (``<stdin>``), generated methods such as a dataclass's do not.
+    """
+    if file.startswith("<"):
+        return not file.startswith(("<frozen", "<__array_function__")) and not function.startswith("__")
+    if file.startswith(_LIBRARIES):
+        return False
+    return not file.startswith(_STANDARD) or "-packages" in file[len(_STANDARD) :]
 
 
 def merge(first: Location, second: Location) -> Location:

@@ -1,0 +1,150 @@
+"""Control flow of traced functions: a step repeated over an axis. Names and meaning are JAX's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from tcc import ops
+from tcc.errors import UserError
+from tcc.frontends.numpy import scope as scopes
+from tcc.frontends.numpy.operand import Traced, as_value, here, is_scalar
+from tcc.frontends.numpy.public import traced_or_computed
+from tcc.frontends.numpy.size import TracedSize, unwrap_size
+from tcc.frontends.numpy.trace import Region, is_leaf, trace_region
+from tcc.frontends.numpy.tracer import Tracer
+from tcc.ir import location as locations
+from tcc.ir.dim import Size
+from tcc.ir.graph import Graph, Node, Value
+from tcc.ir.types import TensorType
+from tcc.tree import Tree, flatten, unflatten
+
+Step = Callable[[Any, Any], Any]
+
+
+def scan(step: Step, init: Any, xs: Any = None, length: Any = None, reverse: bool = False) -> tuple[Any, Any]:
+    """Repeats ``carry, y = step(carry, x)`` over the leading axis of ``xs``: ``(carry, ys)``.
+
+    ``init``, ``xs``, the carry and ``y`` may be nested. Without ``xs`` (then ``x`` is None) ``length``
+    gives the number of steps. ``reverse`` goes from the last element to the first; ``ys`` keep the
+    order of ``xs``. UserError when the carry changes its type.
+    """
+    if scopes.is_eager() and scopes.current() is None:
+        return _scan_arrays(step, init, xs, length, reverse)
+    return traced_or_computed(_scan, "scan")(step, init, xs, length, reverse)
+
+
+def _scan(step: Step, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[Any, Any]:
+    starts, carry_tree = flatten(init, is_leaf)
+    stacks, xs_tree = flatten(xs, is_leaf)
+    sequences = [as_value(x) for x in stacks]
+    count = _length([v.type.shape[0] if v.type.rank else None for v in sequences], unwrap_size(length))
+    carries = [as_value(x) for x in starts]
+    slices = [TensorType(v.type.dtype, v.type.shape[1:]) for v in sequences]
+
+    def call(traced: list[Any]) -> Any:
+        carry = unflatten(carry_tree, traced[: len(starts)])
+        result = step(carry, unflatten(xs_tree, traced[len(starts) :]))
+        if not (isinstance(result, tuple) and len(cast("tuple[Any, ...]", result)) == 2):
+            raise _wrong_step(f"it returned {type(cast(Any, result)).__name__}")
+        return result
+
+    region = _traced_step(call, [v.type for v in carries], slices, carry_tree)
+    weak = [is_scalar(x) or (isinstance(x, Traced) and x.weak) or isinstance(x, TracedSize) for x in starts]
+    produced = [v.type for v in region.graph.outputs[: len(carries)]]
+    if any(w and t.dtype != v.type.dtype for w, t, v in zip(weak, produced, carries, strict=True)):
+        carries = [ops.astype(v, t.dtype) if w else v for w, t, v in zip(weak, produced, carries, strict=True)]
+        region = _traced_step(call, [v.type for v in carries], slices, carry_tree)
+    _check_carry(region, carries, carry_tree)
+    results = _scan_node(region, carries, sequences, count, reverse)
+    final = unflatten(carry_tree, results[: len(carries)])
+    return final, unflatten(region.results.children[1], results)
+
+
+def _traced_step(
+    call: Callable[[list[Any]], Any], carries: list[TensorType], slices: list[TensorType], carry_tree: Tree
+) -> Region:
+    names = [*carry_tree.paths("carry"), *([""] * len(slices))]
+    region = trace_region(call, [*carries, *slices], "the step of scan", names)
+    carried = region.results.children[0]
+    if carried.paths() != carry_tree.paths():
+        raise _wrong_step(f"the carry it returned has the parts {carried.paths()}, init has {carry_tree.paths()}")
+    return region
+
+
+def _check_carry(region: Region, carries: list[Value], tree: Tree) -> None:
+    for path, start, end in zip(tree.paths("carry"), carries, region.graph.outputs[: len(carries)], strict=True):
+        if start.type != end.type:
+            raise UserError(
+                f"scan: '{path}' begins as {start.type} and the step makes it {end.type}",
+                where=end.location.place(),
+                why="the carry keeps its shape and dtype through all steps",
+                fix="convert the initial value, or the step's result, with astype"
+                if start.type.shape == end.type.shape
+                else "",
+            )
+
+
+def _wrong_step(why: str) -> UserError:
+    return UserError(
+        "scan: the step must return (carry, y)",
+        where=locations.user_line().place(),
+        why=why,
+        fix="return carry, None where there is nothing to stack; the carry is nested like init",
+    )
+
+
+def _scan_node(
+    region: Region, carries: list[Value], sequences: list[Value], length: Size, reverse: bool
+) -> list[Tracer]:
+    inputs = region.graph.inputs
+    first, last = len(carries), len(carries) + len(sequences)
+    body = Graph("step", (*inputs[:first], *inputs[last:], *inputs[first:last]), region.graph.outputs)
+    attributes = {
+        "body": body,
+        "carries": first,
+        "consts": len(region.captures),
+        "length": length,
+        "reverse": reverse,
+    }
+    node = Node(ops.TABLE["scan"], [*carries, *region.captures, *sequences], attributes)
+    scope = here("scan")
+    return [Tracer(v, scope) for v in node.results]
+
+
+def _length(sizes: Sequence[Size | None], length: Any) -> Size:
+    found = dict.fromkeys([*sizes, *([length] if length is not None else [])])
+    if len(found) == 1 and None not in found:
+        size = next(iter(found))
+        assert size is not None
+        return size
+    raise UserError(
+        "scan: the number of steps is not one",
+        where=locations.user_line().place(),
+        why="a part of xs is a scalar"
+        if None in found
+        else (
+            f"the leading sizes of xs and length are {', '.join(map(str, found))}"
+            if found
+            else "xs and length are None"
+        ),
+        fix="" if found else "give length=, or xs",
+    )
+
+
+def _scan_arrays(step: Step, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[Any, Any]:
+    """The same on NumPy values, step by step in Python."""
+    stacks, xs_tree = flatten(xs)
+    arrays = [np.asarray(x) for x in stacks]
+    count = int(cast(Any, _length([a.shape[0] if a.ndim else None for a in arrays], length)))
+    if count == 0:
+        return traced_or_computed(_scan, "scan")(step, init, xs, length, reverse)
+    carry, rows, tree = init, list[list[Any]](), Tree("none")
+    for index in reversed(range(count)) if reverse else range(count):
+        carry, y = step(carry, unflatten(xs_tree, [a[index] for a in arrays]))
+        leaves, tree = flatten(y)
+        rows.append(leaves)
+    ordered = rows[::-1] if reverse else rows
+    return carry, unflatten(tree, [np.stack([np.asarray(x) for x in column]) for column in zip(*ordered, strict=True)])

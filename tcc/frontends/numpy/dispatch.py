@@ -1,0 +1,289 @@
+"""From a call of a NumPy function on traced values to a call of the op's function on graph values.
+
+The call is bound to NumPy's signature, arrays become graph values, sizes the IR's sizes; what the op
+does not take is refused by name. All errors point at the user's line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, NoReturn, cast
+
+import numpy as np
+
+from tcc import ops
+from tcc.errors import TccError, Unsupported, UserError
+from tcc.frontends.numpy import table
+from tcc.frontends.numpy.operand import Traced, as_operand, as_value, attribute, operands
+from tcc.frontends.numpy.size import TracedSize
+from tcc.ir import dtype as dt
+from tcc.ir import location as locations
+from tcc.ir.dtype import DType
+from tcc.ir.graph import Value
+from tcc.ir.location import is_user_file
+
+ARRAYS = frozenset(
+    [
+        "a",
+        "b",
+        "x",
+        "y",
+        "x1",
+        "x2",
+        "arr",
+        "arrays",
+        "array",
+        "condition",
+        "m",
+        "v",
+        "ary",
+        "A",
+        "B",
+        "values",
+        "indices",
+        "fill_value",
+        "a_min",
+        "a_max",
+        "min",
+        "max",
+        "weights",
+        "element",
+        "test_elements",
+        "start",
+        "stop",
+        "repeats_array",
+        "val",
+        "obj",
+    ]
+)
+"""The parameters of NumPy's functions that are arrays; the others are sizes, axes, dtypes and flags."""
+
+SEQUENCES = frozenset(["arrays", "tup", "choicelist", "condlist", "operands"])
+"""The parameters that are sequences of arrays."""
+
+
+def located(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Calls an op's function; its errors point at the user's line."""
+    try:
+        return function(*args, **kwargs)
+    except TccError as error:
+        raise error.located(locations.user_line().place()) from None
+
+
+def ufunc(function: np.ufunc, method: str, inputs: Sequence[Any], keywords: Mapping[str, Any]) -> tuple[Any, bool]:
+    """The graph value(s) of a ufunc's call, and whether they are weak (all operands were Python scalars)."""
+    name = function.__name__ if method == "__call__" else f"{function.__name__}.{method}"
+    if method == "at":
+        _refuse_at(name)
+    kept = _ufunc_keywords(name, keywords)
+    if method != "__call__":
+        row = table.METHODS.get((function, method))
+        if row is None:
+            raise unsupported(name)
+        if method != "outer" and len(inputs) == 1:
+            kept.setdefault("axis", 0)
+        arrays = inputs if method == "outer" else inputs[:1]
+        return located(row, *map(as_value, arrays), *map(attribute, inputs[len(arrays) :]), **kept), False
+    row = table.UFUNCS.get(function)
+    if row is None:
+        raise unsupported(name)
+    converted, weak = located(operands, inputs)
+    if "dtype" in kept:
+        target = dtype(kept["dtype"])
+        converted = [located(ops.astype, as_value(x), target) for x in converted]
+    return located(row, *converted), weak
+
+
+def _ufunc_keywords(name: str, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    if any(o is not None for o in keywords.get("out") or ()):
+        raise UserError(
+            f"{name} cannot write into an array (out=, or += on a NumPy array)",
+            where=locations.user_line().place(),
+            why="the result is traced, and NumPy arrays are constants of the compiled function",
+            fix="x = x + y instead of x += y; a variable that lives between calls is a tcc.state",
+        )
+    if keywords.get("where", True) is not True:
+        raise Unsupported(
+            f"{name} with where=", where=locations.user_line().place(), fix="np.where(condition, result, otherwise)"
+        )
+    defaults = {"casting": "same_kind", "order": "K", "subok": True, "initial": np._NoValue, "signature": None}  # pyright: ignore
+    kept = {k: v for k, v in keywords.items() if k not in ("out", "where") and v is not None}
+    kept = {k: v for k, v in kept.items() if not (k in defaults and v is defaults[k])}
+    for keyword in kept:
+        if keyword not in ("dtype", "axis", "keepdims"):
+            raise Unsupported(f"{name} with {keyword}=", where=locations.user_line().place())
+    return kept
+
+
+def _refuse_at(name: str) -> NoReturn:
+    raise UserError(
+        f"np.{name} changes an array in place",
+        where=locations.user_line().place(),
+        fix="x = x.at[index].add(value) gives the changed array; tcc.zeros makes a traced one",
+    )
+
+
+def function(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The graph value(s) of a call of one of NumPy's functions."""
+    row = table.FUNCTIONS.get(function)
+    name = _public_name(function)
+    if row is None:
+        raise unsupported(name)
+    try:
+        bound = _signature(function).bind(*args, **kwargs).arguments
+    except TypeError as error:
+        raise UserError(f"{name}: {error}", where=locations.user_line().place()) from None
+    return located(_call, name, row, _signature(function), bound)
+
+
+def _call(name: str, row: Callable[..., Any], signature: inspect.Signature, bound: Mapping[str, Any]) -> Any:
+    accepted = _signature(row).parameters
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    together = [k for k in bound if k in ARRAYS] if row in table.WEAK else []
+    promoted = dict(zip(together, operands([bound[k] for k in together])[0], strict=True))
+    for key, item in bound.items():
+        parameter = signature.parameters[key]
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            positional += [_argument(key, x) for x in item]
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            named.update({k: attribute(x) for k, x in item.items()})
+        elif key in accepted:
+            named[key] = promoted[key] if key in promoted else _argument(key, item)
+        elif not _is_default(item, parameter.default):
+            _refuse_keyword(name, key)
+    if positional:
+        return row(*positional, **named)
+    return row(**named)
+
+
+def _argument(key: str, item: Any) -> Any:
+    if key == "dtype":
+        return None if item is None else dtype(item)
+    if key in SEQUENCES and isinstance(item, (list, tuple)):
+        return [as_operand(x) for x in cast("Sequence[Any]", item)]
+    if key in ARRAYS and item is not None:
+        return as_operand(item)
+    return as_operand(item) if isinstance(item, Traced) else attribute(item)
+
+
+def _is_default(item: Any, default: Any) -> bool:
+    return item is default or (isinstance(item, (bool, int, str, type(None))) and item == default)
+
+
+def _refuse_keyword(name: str, key: str) -> NoReturn:
+    fixes = {
+        "out": "assign the result instead",
+        "where": "np.where(condition, x, neutral) before the call",
+        "like": "",
+    }
+    raise Unsupported(
+        f"{name} with {key}=", where=locations.user_line().place(), fix=fixes.get(key, "leave the argument out")
+    )
+
+
+@cache
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)
+
+
+def _public_name(function: Callable[..., Any]) -> str:
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"
+
+
+def unsupported(name: str) -> Unsupported:
+    """The error for a function that no op stands for, with near names."""
+    near = suggestion(name.rpartition("np.")[2])
+    return Unsupported(
+        f"{name if '.' in name else 'np.' + name} on traced values",
+        where=locations.user_line().place(),
+        why="it is not in the op set",
+        fix=near or "see 'tcc ops' for what there is",
+    )
+
+
+def suggestion(name: str) -> str:
+    """Near names among what there is, as a hint; "" when there are none."""
+    stem = name.rpartition(".")[2]
+    exact = [n for n in table.NAMES if n.rpartition(".")[2] == stem]
+    near = exact or difflib.get_close_matches(name, table.NAMES, n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def conversion_error() -> UserError:
+    """The error for a traced value that was made a NumPy array; names the library function that did it."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    called = ""
+    while frame is not None and not is_user_file(frame.f_code.co_filename, frame.f_code.co_name):
+        if not frame.f_globals.get("__name__", "").startswith("tcc."):
+            called = f"{frame.f_globals.get('__name__', '').partition('._')[0]}.{frame.f_code.co_name}"
+        frame = frame.f_back
+    return UserError(
+        (called or "NumPy") + " needs the elements of a traced value",
+        where=locations.user_line().place(),
+        why="they are known only when the compiled function is called",
+        fix=(called and suggestion(called))
+        or "np.stack joins traced values into an array, np.take(table, x, axis=0) indexes a NumPy array;\n"
+        "methods of NumPy arrays: np.dot(a, x) instead of a.dot(x)",
+    )
+
+
+def dtype(item: Any) -> DType:
+    """A dtype argument; UserError at the user's line when it has no equivalent."""
+    return located(dt.of, item)
+
+
+def index(item: Any) -> Any:
+    """An indexing expression with graph values and the IR's sizes in it."""
+    if isinstance(item, tuple):
+        return tuple(index(x) for x in cast("tuple[Any, ...]", item))
+    if isinstance(item, slice):
+        return slice(*(_bound(x) for x in (item.start, item.stop, item.step)))
+    if isinstance(item, TracedSize):
+        return item.size
+    if item is None or item is Ellipsis or (isinstance(item, (int, np.integer)) and not isinstance(item, bool)):
+        return int(item) if isinstance(item, np.integer) else item
+    return as_operand(item)
+
+
+def _bound(item: Any) -> Any:
+    if isinstance(item, Traced):
+        raise UserError(
+            "a slice bound is a traced value",
+            where=locations.user_line().place(),
+            why="the size of the result would depend on data",
+            fix="np.take(x, start + np.arange(length), axis=0) takes a window of fixed length",
+        )
+    return attribute(item)
+
+
+def power(base: Any, exponent: Any) -> Any:
+    """``base ** exponent`` as NumPy's operator: exact short ways for the exponents 2, 0.5, 0, 1 and -1."""
+    if isinstance(exponent, (int, float)) and not isinstance(exponent, (bool, np.generic)):
+        inexact = np.issubdtype(base.dtype, np.inexact)
+        if exponent == 2 and base.dtype != np.bool_:
+            return np.square(base)
+        if inexact and exponent in _POWERS:
+            return _POWERS[exponent](base)
+        if isinstance(exponent, int) and exponent < 0 and not inexact:
+            raise UserError(
+                "integers to negative integer powers are not allowed",
+                where=locations.user_line().place(),
+                fix=f"x.astype('f64') ** {exponent}",
+            )
+    return np.power(base, exponent)
+
+
+_POWERS: dict[float, Callable[[Any], Any]] = {0.5: np.sqrt, 0: np.ones_like, 1: np.positive, -1: np.reciprocal}
+
+
+def values(result: Any) -> list[Value]:
+    """The graph values in nested results."""
+    if isinstance(result, (tuple, list)):
+        return [v for r in cast("Sequence[Any]", result) for v in values(r)]
+    return [result] if isinstance(result, Value) else []

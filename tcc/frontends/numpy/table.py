@@ -1,0 +1,300 @@
+"""NumPy's functions (and SciPy's ufuncs), each with the function over `tcc.ops` that it is traced to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from tcc import ops
+from tcc.ir import dtype as dt
+from tcc.ir.graph import Value
+
+Row = Callable[..., Any]
+
+_SAME_UFUNCS = [
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "negative",
+    "sign",
+    "power",
+    "sqrt",
+    "cbrt",
+    "square",
+    "reciprocal",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sin",
+    "cos",
+    "tan",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "arctan2",
+    "sinh",
+    "cosh",
+    "tanh",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "floor",
+    "ceil",
+    "trunc",
+    "rint",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "copysign",
+    "equal",
+    "not_equal",
+    "less",
+    "less_equal",
+    "greater",
+    "greater_equal",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "logical_not",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "left_shift",
+    "right_shift",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "signbit",
+    "matmul",
+    "vecdot",
+]
+"""Ufuncs that have the op's name."""
+
+_RENAMED_UFUNCS: dict[np.ufunc, str] = {
+    np.absolute: "abs",
+    np.invert: "bitwise_invert",
+    np.conjugate: "conj",
+    special.expit: "sigmoid",
+}
+
+_SPECIAL_UFUNCS = ["erf", "erfc", "exp2", "expm1", "log1p", "cbrt"]
+"""Ufuncs of scipy.special that have the op's name."""
+
+_SAME_FUNCTIONS = [
+    "sum",
+    "prod",
+    "max",
+    "min",
+    "any",
+    "all",
+    "argmax",
+    "argmin",
+    "mean",
+    "var",
+    "std",
+    "cumsum",
+    "cumprod",
+    "reshape",
+    "transpose",
+    "broadcast_to",
+    "concatenate",
+    "stack",
+    "split",
+    "pad",
+    "flip",
+    "roll",
+    "expand_dims",
+    "squeeze",
+    "moveaxis",
+    "swapaxes",
+    "tile",
+    "repeat",
+    "tril",
+    "triu",
+    "where",
+    "clip",
+    "take",
+    "take_along_axis",
+    "dot",
+    "vdot",
+    "inner",
+    "outer",
+    "tensordot",
+    "einsum",
+    "sort",
+    "argsort",
+    "real",
+    "imag",
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "ravel",
+    "nan_to_num",
+]
+"""Functions that have the op's name and parameters."""
+
+_RENAMED_FUNCTIONS: dict[Row, str] = {
+    np.amax: "max",
+    np.amin: "min",
+    np.around: "round",
+    np.empty_like: "zeros_like",
+}
+
+_LIKE = ["arange", "linspace", "eye", "zeros", "ones", "full"]
+"""Functions that make arrays; reached with ``like=`` a traced value."""
+
+
+def _identity(x: Value) -> Value:
+    return ops.add(x, 0) if x.type.dtype == dt.BOOL else x
+
+
+def _degrees(x: Value) -> Value:
+    return ops.multiply(x, 180 / np.pi)
+
+
+def _radians(x: Value) -> Value:
+    return ops.multiply(x, np.pi / 180)
+
+
+def _conjugate(x: Value) -> Value:
+    return ops.conj(x)
+
+
+def _vstack(tup: list[Any]) -> Value:
+    return ops.concatenate([_at_least(x, 2) for x in tup], axis=0)
+
+
+def _hstack(tup: list[Any]) -> Value:
+    parts = [_at_least(x, 1) for x in tup]
+    return ops.concatenate(parts, axis=0 if parts[0].type.rank == 1 else 1)
+
+
+def _at_least(x: Value, rank: int) -> Value:
+    while x.type.rank < rank:
+        x = ops.expand_dims(x, 0)
+    return x
+
+
+def _copy(a: Value) -> Value:
+    return a
+
+
+def _shape(a: Value) -> Any:
+    return a.type.shape
+
+
+def _ndim(a: Value) -> int:
+    return a.type.rank
+
+
+def _size(a: Value, axis: int | None = None) -> Any:
+    return a.type.size if axis is None else a.type.shape[axis]
+
+
+def _atleast_1d(*arys: Value) -> Any:
+    return _each(arys, 1)
+
+
+def _atleast_2d(*arys: Value) -> Any:
+    return _each(arys, 2)
+
+
+def _each(arys: tuple[Value, ...], rank: int) -> Any:
+    parts = tuple(_at_least(x, rank) for x in arys)
+    return parts[0] if len(parts) == 1 else parts
+
+
+def _diff(a: Value, n: int = 1, axis: int = -1) -> Value:
+    axis %= a.type.rank
+    for _ in range(n):
+        later, earlier = (ops.getitem(a, (slice(None),) * axis + (part,)) for part in (slice(1, None), slice(None, -1)))
+        a = (ops.not_equal if a.type.dtype == dt.BOOL else ops.subtract)(later, earlier)
+    return a
+
+
+def _multi_dot(arrays: list[Any]) -> Value:
+    return reduce(ops.matmul, arrays)
+
+
+def _norm(x: Value, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Value:
+    squares = ops.square(ops.abs(x))
+    return ops.sqrt(ops.sum(squares, axis=axis, keepdims=keepdims))
+
+
+_WRITTEN: dict[Row, Row] = {
+    np.vstack: _vstack,
+    np.hstack: _hstack,
+    np.copy: _copy,
+    np.shape: _shape,
+    np.ndim: _ndim,
+    np.size: _size,
+    np.atleast_1d: _atleast_1d,
+    np.atleast_2d: _atleast_2d,
+    np.diff: _diff,
+}
+
+
+def _named(names: Any) -> dict[Any, Row]:
+    return {f: getattr(ops, name) for f, name in names if hasattr(ops, name)}
+
+
+UFUNCS: Mapping[np.ufunc, Row] = {
+    **_named((getattr(np, n), n) for n in _SAME_UFUNCS if hasattr(np, n)),
+    **_named((getattr(special, n), n) for n in _SPECIAL_UFUNCS),
+    **_named(_RENAMED_UFUNCS.items()),
+    np.positive: _identity,
+    np.degrees: _degrees,
+    np.rad2deg: _degrees,
+    np.radians: _radians,
+    np.deg2rad: _radians,
+}
+
+METHODS: Mapping[tuple[np.ufunc, str], Row] = {
+    (ufunc, method): getattr(ops, name)
+    for ufunc, method, name in (
+        (np.add, "reduce", "sum"),
+        (np.multiply, "reduce", "prod"),
+        (np.maximum, "reduce", "max"),
+        (np.minimum, "reduce", "min"),
+        (np.logical_and, "reduce", "all"),
+        (np.logical_or, "reduce", "any"),
+        (np.add, "accumulate", "cumsum"),
+        (np.multiply, "accumulate", "cumprod"),
+        (np.multiply, "outer", "outer"),
+    )
+    if hasattr(ops, name)
+}
+
+FUNCTIONS: Mapping[Row, Row] = {
+    **_named((getattr(np, n), n) for n in _SAME_FUNCTIONS + _LIKE),
+    **_named(_RENAMED_FUNCTIONS.items()),
+    **_WRITTEN,
+}
+
+WEAK: frozenset[Row] = frozenset(FUNCTIONS[f] for f in (np.where, np.clip) if f in FUNCTIONS)
+"""Functions whose array arguments promote together, Python scalars weak."""
+
+NAMES: tuple[str, ...] = tuple(
+    sorted(
+        {f"np.{f.__name__}" for f in (*UFUNCS, *FUNCTIONS) if hasattr(np, f.__name__)}
+        | {f"scipy.special.{f.__name__}" for f in UFUNCS if not hasattr(np, f.__name__)}
+        | {
+            f"tcc.nn.{n}"
+            for n in ("softmax", "log_softmax", "logsumexp", "layer_norm", "gelu", "relu", "silu", "sigmoid")
+        }
+    )
+)
+"""What a user may call, for suggestions."""

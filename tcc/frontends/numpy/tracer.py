@@ -1,0 +1,333 @@
+"""The array a traced function sees: it records what NumPy's functions do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, cast
+
+import numpy as np
+
+from tcc import ops
+from tcc.errors import Unsupported, UserError
+from tcc.frontends.numpy import dispatch
+from tcc.frontends.numpy.operand import Traced, as_operand, here
+from tcc.frontends.numpy.size import TracedSize, UserSize, wrap_size
+from tcc.frontends.numpy.update import Updates
+from tcc.ir import location as locations
+from tcc.ir.dim import Dim
+from tcc.ir.graph import Value
+
+
+class Tracer(Traced):
+    """A traced array. NumPy's functions, operators, methods and indexing work on it and give more of its kind.
+
+    It has a shape (ints, and sizes known only at the call) and a dtype, but no elements: what needs
+    them in Python (``if``, ``int()``, printing an element) is an error that names another way.
+    """
+
+    __slots__ = ()
+    __array_priority__ = 1000
+
+    # --- NumPy's protocols --------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        values, weak = dispatch.ufunc(ufunc, method, inputs, keywords)
+        return wrap(values, weak)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        return wrap(dispatch.function(function, args, kwargs))
+
+    def __array__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise dispatch.conversion_error()
+
+    # --- what an array says of itself ---------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[UserSize, ...]:
+        """The sizes: ints, or symbolic sizes usable in arithmetic and shapes."""
+        return tuple(map(wrap_size, self.value.type.shape))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype."""
+        return self.value.type.dtype.numpy
+
+    @property
+    def ndim(self) -> int:
+        return self.value.type.rank
+
+    @property
+    def size(self) -> UserSize:
+        """The number of elements."""
+        return wrap_size(self.value.type.size)
+
+    @property
+    def itemsize(self) -> int:
+        return self.value.type.dtype.bytes
+
+    @property
+    def nbytes(self) -> UserSize:
+        return wrap_size(self.value.type.size * self.value.type.dtype.bytes)
+
+    def __repr__(self) -> str:
+        return f"<traced {self.value.type} at {self.value.location}>"
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    # --- what needs elements ------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a scalar")
+        size = self.shape[0]
+        if isinstance(size, TracedSize):
+            self._refuse("len()", f"the size '{size}' is known only at the call", "use x.shape[0], a symbolic size")
+        return size
+
+    def __iter__(self) -> Iterator[Tracer]:
+        if not self.ndim:
+            raise TypeError("iteration over a scalar")
+        size = self.shape[0]
+        if isinstance(size, TracedSize):
+            self._refuse(
+                "a Python loop over",
+                f"its leading size '{size}' is known only at the call",
+                "tcc.scan runs a step for each element; whole-array operations need no loop",
+            )
+        return (self[i] for i in range(size))
+
+    def __bool__(self) -> NoReturn:
+        self._refuse(
+            "the truth (if, while, and, or, not, bool())",
+            "a branch of Python would be taken once, while tracing",
+            "np.where(condition, a, b) chooses by element; & | ~ combine conditions; tcc.scan repeats",
+        )
+
+    def __int__(self) -> NoReturn:
+        self._refuse("int()", "the value is known only at the call", "x.astype('i64') converts inside the function")
+
+    def __float__(self) -> NoReturn:
+        self._refuse("float()", "the value is known only at the call", "x.astype('f64') converts inside the function")
+
+    def __complex__(self) -> NoReturn:
+        self._refuse(
+            "complex()", "the value is known only at the call", "x.astype('c128') converts inside the function"
+        )
+
+    def __index__(self) -> NoReturn:
+        self._refuse(
+            "a Python integer was needed: the value",
+            "it is known only at the call",
+            "to index a NumPy array with it, use np.take(table, x, axis=0); to choose, np.where; to repeat, tcc.scan",
+        )
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        self._refuse(
+            "assignment to elements",
+            "traced arrays do not change in place",
+            "x = x.at[index].set(value) gives the changed array; .add(value) adds",
+        )
+
+    def __contains__(self, item: Any) -> NoReturn:
+        self._refuse("'in'", "the elements are known only at the call", "np.any(x == item)")
+
+    def item(self, *_args: Any) -> NoReturn:
+        self._refuse("item()", "the value is known only at the call", "use the traced value itself")
+
+    def tolist(self) -> NoReturn:
+        self._refuse("tolist()", "the values are known only at the call", "use the traced array itself")
+
+    def sort(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        self._refuse("sort()", "traced arrays do not change in place", "x = np.sort(x)")
+
+    def fill(self, *_args: Any) -> NoReturn:
+        self._refuse("fill()", "traced arrays do not change in place", "x = np.full_like(x, value)")
+
+    def _refuse(self, use: str, why: str, fix: str) -> NoReturn:
+        raise UserError(
+            f"{use} of a traced value, {self.value.type} made at {self.value.location}",
+            where=locations.user_line().place(),
+            why=why,
+            fix=fix,
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"a traced array has no attribute '{name}'")
+        raise Unsupported(
+            f"ndarray.{name} on a traced array",
+            where=locations.user_line().place(),
+            fix=dispatch.suggestion(name) or "see 'tcc ops' for what there is",
+        )
+
+    # --- indexing -----------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Any:
+        return wrap(dispatch.located(ops.getitem, as_operand(self), dispatch.index(index)))
+
+    @property
+    def at(self) -> Updates:
+        """``x.at[index].set(value)`` and ``.add(value)``: the array with elements changed."""
+        return Updates(self, wrap)
+
+    # --- operators ----------------------------------------------------------------------------
+
+    def __pow__(self, other: Any) -> Any:
+        return dispatch.power(self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return np.power(other, self)
+
+    # --- methods ------------------------------------------------------------------------------
+
+    @property
+    def T(self) -> Any:
+        """The array with its axes reversed."""
+        return np.transpose(cast(Any, self))
+
+    @property
+    def mT(self) -> Any:
+        """The array with its last two axes exchanged."""
+        return np.swapaxes(cast(Any, self), -1, -2)
+
+    @property
+    def real(self) -> Any:
+        """The real part."""
+        return np.real(cast(Any, self))
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part."""
+        return np.imag(cast(Any, self))
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """The elements converted to another dtype."""
+        return wrap(dispatch.located(ops.astype, as_operand(self), dispatch.dtype(dtype)))
+
+    def copy(self, *_args: Any) -> Any:
+        """The same array: traced arrays never change."""
+        return self
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        """The elements in another shape; one size may be -1."""
+        if order != "C":
+            raise Unsupported(f"reshape with order='{order}'", where=locations.user_line().place())
+        return np.reshape(cast(Any, self), shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes permuted; reversed when none are given."""
+        order = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes or None
+        return np.transpose(cast(Any, self), order)
+
+    def flatten(self, order: str = "C") -> Any:
+        """The elements as a vector."""
+        return self.reshape(-1, order=order)
+
+    ravel = flatten
+
+
+_METHODS: tuple[str, ...] = [
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "argsort",
+    "clip",
+    "conj",
+    "conjugate",
+    "cumprod",
+    "cumsum",
+    "dot",
+    "max",
+    "mean",
+    "min",
+    "prod",
+    "repeat",
+    "round",
+    "squeeze",
+    "std",
+    "sum",
+    "swapaxes",
+    "take",
+    "var",
+    "diagonal",
+    "trace",
+]  # pyright: ignore[reportAssignmentType]
+"""Methods that are the NumPy function of their name on the array."""
+
+
+def _method(name: str) -> Callable[..., Any]:
+    function = getattr(np, name)
+
+    def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"The same as ``np.{name}`` of the array."
+    return method
+
+
+_OPERATORS: dict[str, np.ufunc] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "truediv": np.true_divide,
+    "floordiv": np.floor_divide,
+    "mod": np.remainder,
+    "matmul": np.matmul,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "lshift": np.left_shift,
+    "rshift": np.right_shift,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "neg": np.negative,
+    "pos": np.positive,
+    "abs": np.absolute,
+    "invert": np.invert,
+}
+_REFLECTED = frozenset(
+    ["add", "sub", "mul", "truediv", "floordiv", "mod", "matmul", "and", "or", "xor", "lshift", "rshift"]
+)
+
+
+def _operator(ufunc: np.ufunc, reflected: bool = False) -> Callable[..., Any]:
+    if ufunc.nin == 1:
+        return lambda self: self.__array_ufunc__(ufunc, "__call__", self)  # pyright: ignore[reportUnknownLambdaType]
+    if reflected:
+        return lambda self, other: self.__array_ufunc__(ufunc, "__call__", other, self)  # pyright: ignore[reportUnknownLambdaType]
+    return lambda self, other: self.__array_ufunc__(ufunc, "__call__", self, other)  # pyright: ignore[reportUnknownLambdaType]
+
+
+for _name in _METHODS:
+    setattr(Tracer, _name, _method(_name))
+for _name, _ufunc in _OPERATORS.items():
+    setattr(Tracer, f"__{_name}__", _operator(_ufunc))
+    if _name in _REFLECTED:
+        setattr(Tracer, f"__r{_name}__", _operator(_ufunc, reflected=True))
+
+
+def wrap(result: Any, weak: bool = False) -> Any:
+    """Values in nested results as traced arrays of the current scope; sizes as the user sees them."""
+    if isinstance(result, Value):
+        return Tracer(result, here("a traced value"), weak)
+    if isinstance(result, Dim):
+        return wrap_size(result)
+    if isinstance(result, (tuple, list)):
+        parts = [wrap(r, weak) for r in cast("list[Any]", result)]
+        return parts if isinstance(result, list) else tuple(parts)
+    return result
+
+
+def _size_as_number(size: Dim) -> Any:
+    return Tracer(ops.size(size), here("a symbolic size"), weak=True)
+
+
+TracedSize.number = _size_as_number
