@@ -1,0 +1,1 @@
+"""Targets: from LLVM text to objects, and from objects to libraries."""

@@ -1,0 +1,218 @@
+/* The library's own threads: workers that spin shortly, then sleep. A job runs on the caller and on
+ * those that join it; a second caller meanwhile runs its loop alone, so callers never wait for each other.
+ * Survives fork: a child that finds another process's number starts anew. */
+#define _GNU_SOURCE
+#include "native.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#endif
+
+enum { MAX_THREADS = 255, SPINS = 2000, PIECES_PER_WORKER = 4, CHANGING = -1 };
+
+/* `door`: number of the job << 32 | places left in it << 16 | workers inside it. A worker comes in by
+ * taking a place; once places are 0 and nobody is inside, the job's fields may change. */
+static struct {
+    uint64_t door;
+    uint32_t bell;     /* changes with each job and on stopping; workers sleep on it */
+    uint32_t done;     /* changes when the last worker leaves; the caller sleeps on it */
+    uint32_t sleepers;
+    uint32_t stopping;
+    int32_t busy;
+    pid_t process;
+    int32_t threads;
+    pthread_t handles[MAX_THREADS];
+    tcc_body body;
+    void *arg;
+    int64_t n, piece, next;
+} pool;
+
+#define PLACE ((uint64_t)1 << 16)
+#define PLACES(door) ((int32_t)((door) >> 16 & 0xffff))
+#define INSIDE(door) ((int32_t)((door) & 0xffff))
+
+static void pause_briefly(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Returns when `word` is no longer `value`, or spuriously. */
+static void sleep_on(uint32_t *word, uint32_t value) {
+#if defined(__linux__)
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+#else
+    if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == value) usleep(50);
+#endif
+}
+
+static void wake(uint32_t *word, int count) {
+#if defined(__linux__)
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+#else
+    (void)word;
+    (void)count;
+#endif
+}
+
+static void work(int32_t worker) {
+    for (;;) {
+        const int64_t begin = __atomic_fetch_add(&pool.next, pool.piece, __ATOMIC_RELAXED);
+        if (begin >= pool.n) return;
+        pool.body(pool.arg, begin, pool.n - begin < pool.piece ? pool.n : begin + pool.piece, worker);
+    }
+}
+
+/* Joins a job that has a place, works, leaves. Returns 0 when there was none. */
+static int join_job(void) {
+    uint64_t door = __atomic_load_n(&pool.door, __ATOMIC_SEQ_CST);
+    do {
+        if (PLACES(door) == 0) return 0;
+    } while (!__atomic_compare_exchange_n(&pool.door, &door, door - PLACE + 1, 1, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+    work(PLACES(door)); /* the caller is worker 0 */
+    door = __atomic_sub_fetch(&pool.door, 1, __ATOMIC_RELEASE);
+    if (PLACES(door) == 0 && INSIDE(door) == 0) {
+        __atomic_fetch_add(&pool.done, 1, __ATOMIC_SEQ_CST);
+        wake(&pool.done, 1);
+    }
+    return 1;
+}
+
+static void *serve(void *unused) {
+    int spins = 0;
+    (void)unused;
+    while (!__atomic_load_n(&pool.stopping, __ATOMIC_ACQUIRE)) {
+        const uint32_t bell = __atomic_load_n(&pool.bell, __ATOMIC_SEQ_CST);
+        if (join_job()) {
+            spins = 0;
+        } else if (spins++ < SPINS) {
+            pause_briefly();
+        } else {
+            __atomic_fetch_add(&pool.sleepers, 1, __ATOMIC_SEQ_CST);
+            sleep_on(&pool.bell, bell);
+            __atomic_fetch_sub(&pool.sleepers, 1, __ATOMIC_SEQ_CST);
+            spins = 0;
+        }
+    }
+    return NULL;
+}
+
+/* Starts threads until there are `wanted`; fewer when the system has no more. Called while busy. */
+static void grow(int32_t wanted) {
+    sigset_t all, before;
+    if (wanted > MAX_THREADS) wanted = MAX_THREADS;
+    if (pool.threads >= wanted) return;
+    sigfillset(&all); /* the host's signal handlers run on the host's threads */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (pool.threads < wanted && pthread_create(&pool.handles[pool.threads], NULL, serve, NULL) == 0)
+        pool.threads++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Whether the pool is this process's. The first caller makes it so; others meanwhile get 0. */
+static int ready(void) {
+    const pid_t process = getpid();
+    pid_t owner = __atomic_load_n(&pool.process, __ATOMIC_ACQUIRE);
+    if (owner == process) return 1;
+    if (owner == CHANGING ||
+        !__atomic_compare_exchange_n(&pool.process, &owner, CHANGING, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return 0;
+    __atomic_store_n(&pool.door, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&pool.sleepers, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&pool.stopping, 0, __ATOMIC_RELAXED);
+    pool.threads = 0;
+    __atomic_store_n(&pool.busy, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&pool.process, process, __ATOMIC_RELEASE);
+    return 1;
+}
+
+/* The caller has left the loop to the workers that are still inside it. */
+static void wait_for_workers(void) {
+    int spins = 0;
+    uint64_t door = __atomic_load_n(&pool.door, __ATOMIC_ACQUIRE);
+    while (!__atomic_compare_exchange_n(&pool.door, &door, door & ~((uint64_t)0xffff << 16), 1, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE)) {
+    }
+    for (;;) {
+        const uint32_t done = __atomic_load_n(&pool.done, __ATOMIC_SEQ_CST);
+        if (INSIDE(__atomic_load_n(&pool.door, __ATOMIC_ACQUIRE)) == 0) return;
+        if (spins++ < SPINS)
+            pause_briefly();
+        else
+            sleep_on(&pool.done, done);
+    }
+}
+
+void tcc_pool_run(void *unused, tcc_body body, void *arg, int64_t n, int64_t grain, int32_t max_workers) {
+    int64_t pieces, piece;
+    int32_t helpers, idle = 0;
+    (void)unused;
+    if (n <= 0) return;
+    if (grain < 1) grain = 1;
+    pieces = n / grain + (n % grain != 0);
+    helpers = max_workers - 1;
+    if (helpers > MAX_THREADS) helpers = MAX_THREADS;
+    if (pieces - 1 < helpers) helpers = (int32_t)(pieces - 1);
+    if (helpers <= 0 || !ready() ||
+        !__atomic_compare_exchange_n(&pool.busy, &idle, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+        body(arg, 0, n, 0);
+        return;
+    }
+    grow(helpers);
+    if (helpers > pool.threads) helpers = pool.threads;
+    piece = pieces / ((int64_t)(helpers + 1) * PIECES_PER_WORKER);
+    pool.piece = (piece < 1 ? 1 : piece) * grain;
+    pool.body = body;
+    pool.arg = arg;
+    pool.n = n;
+    __atomic_store_n(&pool.next, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&pool.door, ((pool.door >> 32) + 1) << 32 | (uint64_t)(uint32_t)helpers << 16, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&pool.bell, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&pool.sleepers, __ATOMIC_SEQ_CST) > 0) wake(&pool.bell, helpers);
+    work(0);
+    wait_for_workers();
+    __atomic_store_n(&pool.busy, 0, __ATOMIC_RELEASE);
+}
+
+int32_t tcc_pool_workers(void) {
+    static int32_t counted;
+    int32_t workers = __atomic_load_n(&counted, __ATOMIC_RELAXED);
+    const char *asked;
+    if (workers > 0) return workers;
+    asked = getenv("TCC_NUM_THREADS");
+    workers = asked != NULL ? (int32_t)strtol(asked, NULL, 10) : 0;
+    if (workers <= 0) {
+#if defined(__linux__)
+        cpu_set_t allowed;
+        workers = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+#else
+        workers = (int32_t)sysconf(_SC_NPROCESSORS_ONLN);
+#endif
+    }
+    if (workers < 1) workers = 1;
+    if (workers > MAX_THREADS + 1) workers = MAX_THREADS + 1;
+    __atomic_store_n(&counted, workers, __ATOMIC_RELAXED);
+    return workers;
+}
+
+/* Ends the threads, unless a job is running. Also when the library is unloaded, whose code they run. */
+__attribute__((destructor)) void tcc_pool_trim(void) {
+    int32_t idle = 0;
+    if (__atomic_load_n(&pool.process, __ATOMIC_ACQUIRE) != getpid()) return;
+    if (!__atomic_compare_exchange_n(&pool.busy, &idle, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
+    __atomic_store_n(&pool.stopping, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&pool.bell, 1, __ATOMIC_SEQ_CST);
+    wake(&pool.bell, MAX_THREADS);
+    while (pool.threads > 0) pthread_join(pool.handles[--pool.threads], NULL);
+    __atomic_store_n(&pool.stopping, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&pool.busy, 0, __ATOMIC_RELEASE);
+}

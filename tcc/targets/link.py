@@ -1,0 +1,212 @@
+"""Objects, glue, native sources and weights to a library: ``.so``, ``.a`` or ``.o``, with its header.
+
+The C compiler runs in a temporary folder on relative names, so that the same input gives the same bytes
+wherever it is compiled. Files appear under their names complete or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from tcc.artifact import Manifest, Weights, seal
+from tcc.errors import InternalError, UserError
+from tcc.targets.c_names import check_prefix, exports
+from tcc.targets.cache import Cache, key, write_atomically
+from tcc.targets.glue import glue
+from tcc.targets.header import header
+from tcc.targets.target import Target
+from tcc.targets.weights import EXTERNAL_ABOVE, WeightBlock, external_file, header_hash
+
+KINDS = (".so", ".a", ".o")
+
+_COMPILE_TEXT = """
+    -std=gnu11 -O2 -g0 -w -fPIC -fvisibility=hidden -fno-strict-aliasing -ffunction-sections -fdata-sections -fno-ident
+"""
+_SHARED_TEXT = """
+    -shared -nostartfiles -Wl,-z,defs,-z,relro,-z,now,-z,noexecstack,-z,text,-z,noseparate-code
+    -Wl,--build-id=none,--gc-sections,--hash-style=gnu,--as-needed
+"""
+_COMPILE = _COMPILE_TEXT.split()
+_SHARED = _SHARED_TEXT.split()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a library is linked from. ``objects`` define ``<prefix>__<function>__run`` for each function."""
+
+    manifest: Manifest
+    objects: tuple[bytes, ...]
+    weights: WeightBlock
+    target: Target
+
+
+def check_output(path: Path, prefix: str) -> None:
+    """UserError unless a library may be written there; to be asked before the work of compiling."""
+    if path.suffix not in KINDS:
+        raise UserError(
+            f"cannot tell what to write: '{path}'",
+            why=f"a library ends in {', '.join(KINDS)}",
+            fix=f"write {path.with_suffix('.so').name}, for example",
+        )
+    check_prefix(prefix)
+    folder = path.parent
+    if not folder.is_dir():
+        raise UserError(f"cannot write '{path}'", why=f"there is no folder '{folder}'", fix=f"mkdir -p {folder}")
+    if path.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        why = "it is a folder" if path.is_dir() else f"the folder '{folder}' is not writable"
+        raise UserError(f"cannot write '{path}'", why=why, fix="choose another place with -o")
+
+
+def write_library(
+    parts: Parts, path: Path, *, weights: str = "auto", strip: bool = False, cache: Cache | None = None
+) -> tuple[Path, ...]:
+    """Links the parts into ``path`` and writes the header, and the weight file if there is one, beside it.
+
+    ``weights`` is auto, embed or external. ``strip`` leaves out line tables and local names. Returns
+    the files written, the library first. UserError where a file cannot be written or there is no C
+    compiler.
+    """
+    check_output(path, parts.manifest.prefix)
+    names = exports(parts.manifest)
+    external = weights == "external" or (weights == "auto" and parts.weights.bytes > EXTERNAL_ABOVE)
+    file, head = None, b""
+    if external and parts.weights.bytes:
+        file, head = external_file(parts.weights, f"{path.stem}.safetensors")
+    manifest = replace(
+        parts.manifest,
+        weights=Weights(parts.weights.tensors, parts.weights.bytes, file),
+        target=parts.target.name,
+        triple=parts.target.machine.triple,
+        cpu=parts.target.machine.cpu,
+        isa=parts.target.isa,
+        features=parts.target.required,
+    )
+    text = header(manifest)
+    with tempfile.TemporaryDirectory(prefix="tcc-link-") as folder:
+        build = Path(folder)
+        (build / f"{manifest.prefix}.h").write_text(text)
+        (build / "glue.c").write_text(glue(manifest, parts.weights, header_hash(head)))
+        inputs = _native_objects(build, manifest.prefix, parts.target, cache)
+        _run(parts.target, ["-c", *_COMPILE, f"-DTCC_PREFIX={manifest.prefix}", "glue.c", "-o", "glue.o"], build)
+        inputs.append("glue.o")
+        for index, data in enumerate(parts.objects):
+            (build / f"kernels{index}.o").write_bytes(data)
+            inputs.append(f"kernels{index}.o")
+        if parts.weights.bytes and file is None:
+            inputs.append(_embedded(build, manifest.prefix, parts))
+        linked = _link(build, path, inputs, names, parts.target, strip)
+    files = [(path, seal(linked), 0o755 if path.suffix == ".so" else 0o644)]
+    files.append((path.with_suffix(".h"), text.encode(), 0o644))
+    try:
+        if file is not None:
+            _write_external(path.with_name(file.name), head, parts.weights)
+        for name, data, mode in reversed(files):
+            write_atomically(name, data, mode)
+    except OSError as error:
+        raise UserError(
+            f"cannot write '{error.filename or path}'", why=error.strerror or str(error), fix="choose another place"
+        ) from None
+    return (*(name for name, _, _ in files), *([path.with_name(file.name)] if file is not None else []))
+
+
+def _native_objects(build: Path, prefix: str, target: Target, cache: Cache | None) -> list[str]:
+    """The native sources as objects in the build folder, from the cache where they are in it."""
+    folder = resources.files("tcc.runtime").joinpath("native")
+    sources = {f.name: f.read_text() for f in folder.iterdir() if f.name[-2:] in (".c", ".h")}
+    shared = sources["native.h"]
+    (build / "native.h").write_text(shared)
+    objects: list[str] = []
+    for name in sorted(n for n in sources if n.endswith(".c")):
+        command = ["-c", *_COMPILE, f"-DTCC_PREFIX={prefix}", name, "-o", f"native-{name[:-2]}.o"]
+
+        def compiled(name: str = name, command: Sequence[str] = command) -> bytes:
+            (build / name).write_text(sources[name])
+            _run(target, command, build)
+            return (build / f"native-{name[:-2]}.o").read_bytes()
+
+        entry = key("native", compiler_version(target), *command, shared, sources[name])
+        data = cache.get_or_make(entry, compiled) if cache is not None else compiled()
+        (build / f"native-{name[:-2]}.o").write_bytes(data)
+        objects.append(f"native-{name[:-2]}.o")
+    return objects
+
+
+def _embedded(build: Path, prefix: str, parts: Parts) -> str:
+    with open(build / "weights.bin", "wb") as file:
+        parts.weights.write(file.write)
+    symbol = f"{prefix}__weights"
+    (build / "weights.s").write_text(
+        f'.section .rodata.{symbol},"a"\n.balign 64\n.globl {symbol}\n.hidden {symbol}\n{symbol}:\n'
+        '.incbin "weights.bin"\n.section .note.GNU-stack,"",@progbits\n'.replace(
+            "@progbits", "%progbits" if parts.target.machine.architecture == "aarch64" else "@progbits"
+        )
+    )
+    _run(parts.target, ["-c", "weights.s", "-o", "weights.o"], build)
+    return "weights.o"
+
+
+def _link(build: Path, path: Path, inputs: Sequence[str], names: Sequence[str], target: Target, strip: bool) -> bytes:
+    if path.suffix == ".a":
+        archiver = _run(target, ["-print-prog-name=ar"], build).strip() or "ar"
+        _command([archiver, "rcsD", "library.a", *inputs], build)
+        return (build / "library.a").read_bytes()
+    if path.suffix == ".o":
+        _run(target, ["-r", "-nostdlib", "-Wl,--build-id=none", *inputs, "-o", "library.o"], build)
+        return (build / "library.o").read_bytes()
+    script = "{ global: " + " ".join(f"{name};" for name in names) + " local: *; };\n"
+    (build / "exports.map").write_text(script)
+    options = [*_SHARED, f"-Wl,-soname,{path.name}", "-Wl,--version-script=exports.map", *(["-s"] if strip else [])]
+    _run(target, [*options, *inputs, "-lm", "-o", "library.so"], build)
+    return (build / "library.so").read_bytes()
+
+
+def _write_external(path: Path, head: bytes, block: WeightBlock) -> None:
+    """The safetensors file, written piece by piece: it may be larger than memory should hold twice."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:32]}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(head)
+            block.write(file.write)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+@cache
+def compiler_version(target: Target) -> str:
+    """What the target's C compiler says of itself; a part of cache keys."""
+    return _run(target, ["--version"], Path(tempfile.gettempdir()))
+
+
+def _run(target: Target, arguments: Sequence[str], folder: Path) -> str:
+    return _command([target.compiler, *arguments], folder)
+
+
+def _command(command: Sequence[str], folder: Path) -> str:
+    environment = {**os.environ, "LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"}
+    try:
+        result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        if command[0] == "cc":
+            fix = "install one (Debian: apt install gcc libc6-dev) and have `cc` on the PATH"
+        else:
+            fix = f"install the cross compiler (Debian: apt install gcc-{command[0].removesuffix('-gcc')})"
+        raise UserError(
+            f"'{command[0]}' was not found", why="a C compiler compiles the library's interface and links it", fix=fix
+        ) from None
+    if result.returncode != 0:
+        raise InternalError(
+            f"linking failed: {command[0]} exited with status {result.returncode}",
+            why=(result.stderr or result.stdout)[-2000:].strip(),
+            fix=f"the command was: {' '.join(command)[:500]}",
+        )
+    return result.stdout
