@@ -206,7 +206,7 @@ def element_text(element: Any) -> str:
         return f"complex({element_text(element.real)}, {element_text(element.imag)})"
     if not kind.is_float:
         return str(element.item())
-    short = "nan" if np.isnan(element) else str(element)
+    short = "nan" if element != element else str(element)
     for text in (short, repr(float(element))):
         if np.asarray(float(text)).astype(kind.numpy).tobytes() == element.tobytes():
             return text
