@@ -50,9 +50,22 @@ def _scaled(m: Match) -> Value:
     return ops.multiply(m["x"], ops.broadcast_to(ops.literal(inverse), m.root.type.shape))
 
 
+_PRECISION = {"f16": (11, 5), "bf16": (8, 8), "f32": (24, 8), "f64": (53, 11)}
+"""Significand and exponent bits of the floats."""
+
+
 def _holds_exactly(wide: DType, narrow: DType) -> bool:
     """Whether every value of a dtype converts to another and back unchanged."""
-    return np.can_cast(narrow.numpy, wide.numpy, casting="safe")
+    if narrow == BOOL or wide == narrow:
+        return True
+    if wide == BOOL or (narrow.is_complex and not wide.is_complex) or (narrow.is_inexact and not wide.is_inexact):
+        return False
+    if not narrow.is_inexact:
+        bits = narrow.bits - (narrow.kind == "int")
+        if wide.is_integer:
+            return bits <= wide.bits - (wide.kind == "int") and (narrow.kind == "uint" or wide.kind == "int")
+        return bits <= _PRECISION[wide.real.name][0]
+    return all(a <= b for a, b in zip(_PRECISION[narrow.real.name], _PRECISION[wide.real.name], strict=True))
 
 
 def _same_dtype(m: Match) -> bool:
@@ -61,7 +74,8 @@ def _same_dtype(m: Match) -> bool:
 
 def _lossless_middle(m: Match) -> bool:
     start, middle, end = m["x"].type.dtype, m.nodes[1].results[0].type.dtype, m.root.type.dtype
-    defined = end.is_inexact or not start.is_inexact or end == BOOL
+    # What a float out of range becomes as an integer is not defined.
+    defined = not end.is_integer or not middle.is_inexact or _holds_exactly(end, start)
     return _holds_exactly(middle, start) and defined and not (middle.is_complex and not end.is_complex)
 
 

@@ -2,26 +2,31 @@
 
 The body's gradient is built once. Its values that need no cotangent are the forward part; those of
 them that the backward part reads are residuals, and become stacked results of the forward scan.
-What only depends on the body's constants is computed again instead, and an index map of a residual is
-applied after loading, so that no copy is stored of what is stored already.
+What only depends on the body's constants is computed again instead, and so is what cheap ops make of
+one other value (an index map of it, 1 - its square): that one value is kept, or read, for all of these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import tcc.ops as ops
-from tcc.ir import build
+from tcc.ir import build, dim
 from tcc.ir import location as locations
 from tcc.ir.dim import Size
-from tcc.ir.forms import IndexMap
+from tcc.ir.forms import Elementwise, IndexMap
 from tcc.ir.graph import Graph, Node, Value
+from tcc.ir.scalar import SCALARS, TABLE, Apply, Expr, Name, compute_dtype
 
 Backward = Callable[
     [Sequence[Value], Sequence["Value | None"], Sequence[Value]], "tuple[list[Value], list[Value | None]]"
 ]
 """`tcc.passes.differentiate.backward`, which this recursion goes through."""
+
+
+CHEAP = 8.0
+"""Additions that cost no more than storing a value in one loop and loading it in another."""
 
 
 @dataclass(frozen=True)
@@ -130,20 +135,44 @@ def _residuals(ends: Sequence[Value], linear: Sequence[Value], consts: Sequence[
             dependent.update(node.results)
         elif all(v in fixed for v in node.operands):
             fixed.update(node.results)
+    sources: dict[Value, Value] = {}
     read: dict[Value, None] = {}
     for node in build.between(ends, set(linear)):
         if any(v in dependent for v in node.operands):
-            read.update((_source(v), None) for v in node.operands if v not in dependent)
-    read.update((_source(v), None) for v in ends if v not in dependent)
-    return [v for v in read if v not in fixed]
+            read.update((v, None) for v in node.operands if v not in dependent)
+        else:
+            sources.update((v, _source(v, fixed, sources)) for v in node.results)
+    read.update((v, None) for v in ends if v not in dependent)
+    return list(dict.fromkeys(sources.get(v, v) for v in read if v not in fixed))
 
 
-def _source(value: Value) -> Value:
-    """What an index map of one operand moves elements of."""
+def _source(value: Value, fixed: Container[Value], sources: Mapping[Value, Value]) -> Value:
+    """The one value that cheap ops make this of, if there is one and it is no larger; else itself."""
     node = value.producer
-    if node is not None and isinstance(node.op.form, IndexMap) and len(node.operands) == 1:
-        return _source(node.operands[0])
-    return value
+    assert node is not None
+    varying = {sources.get(v, v) for v in node.operands if v not in fixed}
+    if len(varying) != 1 or not _is_cheap(node):
+        return value
+    (source,) = varying
+    smaller = source.producer is None or dim.nonnegative(value.type.size - source.type.size)
+    return source if smaller else value
+
+
+def _is_cheap(node: Node) -> bool:
+    """Whether computing this again costs less than storing and loading it."""
+    if isinstance(node.op.form, IndexMap):
+        return True
+    if not isinstance(node.op.form, Elementwise):
+        return False
+    elements = [Name(compute_dtype(v.type.dtype), f"x{i}") for i, v in enumerate(node.operands)]
+    made = node.op.form.compute(SCALARS, *elements, **node.attributes)
+    return sum(map(_cost, made if isinstance(made, tuple) else (made,))) <= CHEAP
+
+
+def _cost(expression: Expr) -> float:
+    if not isinstance(expression, Apply):
+        return 0.0
+    return TABLE[expression.op].cost + sum(map(_cost, expression.args))
 
 
 def _input(value: Value, name: str) -> Value:
