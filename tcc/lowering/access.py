@@ -1,0 +1,180 @@
+"""Loads and stores of the loop IR, by how the index moves along the lanes.
+
+Not at all: one scalar access, broadcast where it is used. By one element: a vector access with the
+alignment of an element. Otherwise a gather or a scatter. Lanes and copies that are not live are
+masked; a scalar access under a mask is made if any of its iterations is live.
+"""
+# The bindings are untyped.
+# pyright: basic
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tcc.errors import InternalError
+from tcc.ir import dim
+from tcc.ir.dim import Size
+from tcc.lowering import index, memory
+from tcc.lowering.combine import combined
+from tcc.lowering.frame import Frame, Storage
+from tcc.lowering.mlir import ir
+from tcc.lowering.registers import Register, any_of, both, broadcast, either, select, shuffle
+from tcc.lowering.registers import constant as constant_register
+from tcc.lowering.tile import LANES, Coordinate, Tile
+from tcc.schedule.program import Load, Store
+
+
+class Target:
+    """The elements that an access touches: a buffer and a resolved index, for each coordinate."""
+
+    def __init__(self, frame: Frame, storage: Storage, size: Size) -> None:
+        self.frame = frame
+        self.storage = storage
+        self.size = frame.resolve(size)
+        self.stride = index.lane_stride(frame, self.size)
+        self.varies = index.varies(frame, self.size)
+        self._cell = memory.cell_type(storage.dtype)
+        self._first: dict[tuple[int, ...], tuple[Size, ir.Value]] = {}
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all lanes touch one element."""
+        return self.stride == 0 and LANES not in self.varies
+
+    def address(self, at: Coordinate) -> ir.Value:
+        """The address in lane 0. Copies a constant distance apart share one computation."""
+        base = self.storage.address
+        moved = index.shifted(self.frame, self.size, {a: n for a, n in at.items() if a in self.frame.axes})
+        key = tuple(at[a] for a in sorted(self._lets()))
+        if key in self._first:
+            first, address = self._first[key]
+            distance = moved - first
+            if isinstance(distance, int):
+                return memory.offset(address, distance, self._cell)
+        if isinstance(moved, int):
+            return memory.offset(base, moved, self._cell)
+        address = memory.offset(base, index.evaluate(self.frame, self.size, at, first_lane=True), self._cell)
+        self._first.setdefault(key, (moved, address))
+        return address
+
+    def addresses(self, at: Coordinate) -> ir.Value:
+        """The vector of addresses of all lanes."""
+        if self.stride is None:
+            return memory.offset(self.storage.address, index.evaluate(self.frame, self.size, at), self._cell)
+        return memory.offset(self.address(at), index.lane_offsets(self.frame, self.stride, at), self._cell)
+
+    def _lets(self) -> set[str]:
+        """The axes over which lets in the index vary."""
+        names = (s.name for s in dim.symbols(self.size))
+        return {a for name in names if name not in self.frame.axes for a in self.frame.lookup(name).axes}
+
+
+def mask_at(frame: Frame, varies: Iterable[str], at: Coordinate) -> ir.Value | None:
+    """The mask of an access that varies over these axes: true where any iteration it stands for is live."""
+    if frame.mask is None:
+        return None
+    mask, varies = frame.mask.tile, set(varies)
+    if frame.mask.inhabited and not (mask.varies & varies):
+        return None
+    free = tuple(axis for axis in mask.axes if axis not in varies)
+    values = [mask.at({**at, **rest})[0] for rest in frame.grid(free)]
+    if len(values) == 1 and (LANES in varies or not mask.vector):
+        return values[0]
+    if LANES not in varies:
+        return any_of(values)
+    joined = values[0]
+    for value in values[1:]:
+        joined = either(joined, value)
+    return joined
+
+
+def _joined(a: ir.Value | None, b: ir.Value | None) -> ir.Value | None:
+    return b if a is None else a if b is None else both(a, b)
+
+
+def load(frame: Frame, node: Load, guard: Tile | None) -> Tile:
+    """The elements of a load; 0 where ``guard`` is false, and memory untouched there."""
+    target = Target(frame, frame.storage(node.buffer), node.index)
+    if target.storage.dtype != node.dtype:
+        raise InternalError(f"a load of {node.dtype} from '{node.buffer}', a buffer of {target.storage.dtype}")
+    if guard is not None and target.is_uniform and guard.vector:
+        return _guarded(frame, load(frame, node, _any_lane(frame, guard)), guard)
+    varies = target.varies | (guard.varies if guard is not None else frozenset())
+    axes = frame.ordered(varies)
+    parts: list[Register] = []
+    for at in frame.grid(axes):
+        mask = _joined(mask_at(frame, varies, at), guard.at(at)[0] if guard is not None else None)
+        parts.append(_read(target, at, mask))
+    return frame.tile(node.dtype, axes, parts)
+
+
+def _any_lane(frame: Frame, guard: Tile) -> Tile:
+    """Where a vector of bools holds in any live lane."""
+    parts: list[Register] = []
+    for at in frame.grid(guard.axes):
+        live = mask_at(frame, {*guard.axes, LANES}, at)
+        part = guard.at(at)[0]
+        parts.append((any_of([part if live is None else both(part, live)]),))
+    return frame.tile(guard.dtype, guard.axes, parts)
+
+
+def _guarded(frame: Frame, value: Tile, guard: Tile) -> Tile:
+    axes = frame.ordered(value.varies | guard.varies)
+    nothing = constant_register(value.dtype, 0)
+    parts = [select(guard.at(at)[0], value.at(at), nothing) for at in frame.grid(axes)]
+    return frame.tile(value.dtype, axes, parts)
+
+
+def _read(target: Target, at: Coordinate, mask: ir.Value | None) -> Register:
+    dtype, lanes = target.storage.dtype, target.frame.lanes
+    if target.is_uniform:
+        return memory.load(target.address(at), dtype, mask)
+    mask = None if mask is None else broadcast(mask, lanes)
+    if target.stride == 1:
+        return memory.load_vector(target.address(at), dtype, lanes, mask)
+    if target.stride == -1:
+        backwards = list(reversed(range(lanes)))
+        first = memory.offset(target.address(at), 1 - lanes, memory.cell_type(dtype))
+        turned = None if mask is None else shuffle(mask, mask, backwards)
+        return tuple(shuffle(v, v, backwards) for v in memory.load_vector(first, dtype, lanes, turned))
+    return memory.gather(target.addresses(at), dtype, mask)
+
+
+def store(frame: Frame, node: Store, value: Tile) -> None:
+    """Stores a value, or combines it into what is there."""
+    target = Target(frame, frame.storage(node.buffer), node.index)
+    if target.storage.dtype != node.value.dtype:
+        raise InternalError(f"a store of {node.value.dtype} to '{node.buffer}', a buffer of {target.storage.dtype}")
+    if not value.varies <= target.varies or (node.combine and not frame.around <= target.varies):
+        raise InternalError(
+            f"iterations that run side by side store to one element of '{node.buffer}'",
+            why=f"stage: lowering; the index is {node.index}",
+            where=node.location.place(),
+        )
+    axes = frame.ordered(target.varies)
+    for at in frame.grid(axes):
+        mask = mask_at(frame, target.varies, at)
+        new = value.at(at)
+        if node.combine:
+            old = _read(target, at, mask)
+            new = combined(frame.function.facts, node.combine, (node.value.dtype,), [old], [new])[0]
+        _write(target, at, new, mask, node.nontemporal)
+
+
+def _write(target: Target, at: Coordinate, value: Register, mask: ir.Value | None, nontemporal: bool) -> None:
+    dtype, lanes = target.storage.dtype, target.frame.lanes
+    if target.is_uniform:
+        memory.store(target.address(at), value, dtype, mask)
+        return
+    value = tuple(broadcast(v, lanes) for v in value)
+    mask = None if mask is None else broadcast(mask, lanes)
+    if target.stride == 1:
+        target.frame.function.streams |= nontemporal
+        memory.store_vector(target.address(at), value, dtype, mask, nontemporal)
+    elif target.stride == -1:
+        backwards = list(reversed(range(lanes)))
+        first = memory.offset(target.address(at), 1 - lanes, memory.cell_type(dtype))
+        turned = None if mask is None else shuffle(mask, mask, backwards)
+        memory.store_vector(first, tuple(shuffle(v, v, backwards) for v in value), dtype, turned, nontemporal)
+    else:
+        memory.scatter(target.addresses(at), value, dtype, mask)

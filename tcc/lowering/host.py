@@ -1,0 +1,39 @@
+"""Host statements: calls of kernels, and copies between buffers."""
+# The bindings are untyped.
+# pyright: basic
+
+from __future__ import annotations
+
+from tcc.errors import InternalError
+from tcc.lowering import index, memory
+from tcc.lowering.frame import Frame
+from tcc.lowering.function import call as call_function
+from tcc.lowering.function import kernel_symbol
+from tcc.lowering.mlir import ir, llvm
+from tcc.schedule.program import Call, Copy, View
+
+
+def address(frame: Frame, view: View) -> ir.Value:
+    """Where a view begins."""
+    storage = frame.storage(view.buffer)
+    offset = index.evaluate(frame, frame.resolve(view.offset), {})
+    return memory.offset(storage.address, offset, memory.cell_type(storage.dtype))
+
+
+def copy(frame: Frame, node: Copy) -> None:
+    """Elements from one view to another."""
+    dtype = frame.storage(node.source.buffer).dtype
+    if frame.storage(node.target.buffer).dtype != dtype:
+        raise InternalError(f"a copy from '{node.source.buffer}' to '{node.target.buffer}' changes the dtype")
+    size = index.evaluate(frame, frame.resolve(node.count) * dtype.bytes, {})
+    llvm.MemcpyOp(address(frame, node.target), address(frame, node.source), size, False)
+
+
+def call(frame: Frame, node: Call) -> None:
+    """Runs a kernel on views and sizes."""
+    function = frame.function
+    if node.kernel not in function.kernels:
+        raise InternalError(f"a call of the unknown kernel '{node.kernel}'", why="stage: lowering")
+    buffers = [address(frame, view) for view in node.buffers]
+    sizes = [index.evaluate(frame, frame.resolve(s), {}) for s in node.sizes]
+    call_function(kernel_symbol(function.shared.prefix, node.kernel), [*buffers, *sizes, *function.services.values()])

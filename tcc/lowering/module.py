@@ -1,0 +1,110 @@
+"""Programs of the loop IR to MLIR, and that to LLVM's text."""
+# The bindings are untyped.
+# pyright: basic
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tcc.errors import InternalError
+from tcc.lowering import entry, kernel
+from tcc.lowering.frame import Context, Locations
+from tcc.lowering.mlir import PassManager, ir, translate
+from tcc.schedule.facts import Facts
+from tcc.schedule.program import Program
+
+_TO_LLVM = (
+    "canonicalize",
+    "cse",
+    "convert-scf-to-cf",
+    "convert-vector-to-llvm",
+    "convert-math-to-llvm",
+    "convert-arith-to-llvm",
+    "convert-cf-to-llvm",
+    "convert-ub-to-llvm",
+    "reconcile-unrealized-casts",
+    "cse",
+    "ensure-debug-info-scope-on-llvm-func{emission-kind=LineTablesOnly}",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """``prefix`` of all symbols; ``facts`` and ``triple`` of the machine; ``weights``: the byte offset of each
+    digest in the weight block; ``files``: names to write for source files (paths differ between builds)."""
+
+    prefix: str
+    facts: Facts
+    triple: str = "x86_64-unknown-linux-gnu"
+    weights: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def lower(program: Program, options: Options) -> ir.Module:
+    """The program as a module of the arith, math, vector, scf and LLVM dialects.
+
+    Exports ``{prefix}__{entry}__run`` for each entry. InternalError for a program that cannot be emitted.
+    """
+    context = ir.Context()
+    context.enable_multithreading(False)
+    with context, _diagnostics(context, "lowering"):
+        locations = Locations(options.files)
+        shared = Context(options.prefix, options.facts, options.triple, locations)
+        with ir.Location.file("<unknown>", 0, 0):
+            module = ir.Module.create()
+            weights = {name: options.weights[digest] for name, digest in program.weights}
+            with ir.InsertionPoint(module.body):
+                for one in program.kernels:
+                    kernel.emit(one, shared)
+                kernels = {k.name: k for k in program.kernels}
+                for function in program.entries:
+                    entry.emit(function, kernels, weights, shared)
+        if not module.operation.verify():
+            raise InternalError("the generated MLIR is not valid", why="stage: lowering")
+    return module
+
+
+def to_llvm_ir(module: ir.Module) -> str:
+    """LLVM's text of a module from `lower`, which is consumed. InternalError when a pass fails."""
+    context = module.context
+    with context, _diagnostics(context, "conversion to LLVM"):
+        PassManager.parse(f"builtin.module({','.join(_TO_LLVM)})").run(module.operation)
+        # Translating anything but LLVM's own dialect would end the process.
+        foreign = sorted(
+            {name for name in _op_names(module.operation) if not name.startswith("llvm.")} - {"builtin.module"}
+        )
+        if foreign:
+            raise InternalError("some operations were not converted to LLVM", why=", ".join(foreign))
+        return translate(module.operation)
+
+
+def _op_names(operation: ir.Operation) -> Iterator[str]:
+    yield operation.name
+    for region in operation.regions:
+        for block in region:
+            for inner in block.operations:
+                yield from _op_names(inner.operation)
+
+
+@contextmanager
+def _diagnostics(context: ir.Context, stage: str) -> Iterator[None]:
+    """MLIR's messages become part of the error instead of lines on stderr."""
+    messages: list[str] = []
+
+    def note(diagnostic: ir.Diagnostic) -> bool:
+        messages.append(f"{diagnostic.location}: {diagnostic.message}")
+        return True
+
+    handler = context.attach_diagnostic_handler(note)
+    try:
+        yield
+    except (ir.MLIRError, RuntimeError, ValueError) as error:
+        if isinstance(error, InternalError):
+            raise
+        raise InternalError(
+            "MLIR refused the generated code", why="\n".join([f"stage: {stage}", *messages[:5], str(error)[:500]])
+        ) from error
+    finally:
+        handler.detach()

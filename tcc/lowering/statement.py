@@ -1,0 +1,143 @@
+"""Statements of the loop IR: each emitted once for all copies and lanes around it."""
+# The bindings are untyped.
+# pyright: basic
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tcc.errors import InternalError
+from tcc.ir import dim
+from tcc.ir.dtype import BOOL
+from tcc.lowering import access, host, index, loop, memory, parallel
+from tcc.lowering.expression import evaluate
+from tcc.lowering.frame import Frame, Mask, Storage
+from tcc.lowering.mlir import ir, llvm, scf
+from tcc.lowering.registers import any_of, both, compare, integer, invert
+from tcc.lowering.tile import Tile
+from tcc.schedule.program import Alloc, Block, Buffer, Call, Check, Copy, If, Let, Loop, Parallel, Stmt, Store, Switch
+
+
+def emit(frame: Frame, statement: Stmt) -> None:
+    """One statement; what it binds stays bound in the frame."""
+    frame.memo = {}
+    if isinstance(statement, Alloc):
+        _alloc(frame, statement.buffer)
+        return
+    with frame.at(statement.location):
+        match statement:
+            case Let(name, value):
+                frame.names[name] = evaluate(frame, value)
+            case Store():
+                access.store(frame, statement, evaluate(frame, statement.value))
+            case Check(condition, message):
+                _check(frame, evaluate(frame, condition), message)
+            case If(condition, body, otherwise):
+                _if(frame, evaluate(frame, condition), body, lambda: block(frame, otherwise) if otherwise else None)
+            case Loop(mapping=Parallel()) if frame.function.span is None:
+                parallel.emit(frame, statement, emit)
+            case Loop():
+                loop.emit(frame, statement, emit)
+            case Switch(size, cases):
+                _switch(frame, index.tile(frame, frame.resolve(size)), cases)
+            case Call():
+                host.call(frame, statement)
+            case Copy():
+                host.copy(frame, statement)
+
+
+def block(frame: Frame, statements: Block) -> None:
+    """The statements of a block, in a scope of their own."""
+    with frame.scope():
+        for statement in statements:
+            emit(frame, statement)
+
+
+def _check(frame: Frame, condition: Tile, message: int) -> None:
+    violations = []
+    for at in frame.grid(condition.axes):
+        live = access.mask_at(frame, condition.varies, at)
+        wrong = invert(condition.at(at)[0])
+        violations.append(wrong if live is None else both(live, wrong))
+    op = scf.IfOp(any_of(violations))
+    with ir.InsertionPoint(op.then_block):
+        i32 = ir.IntegerType.get_signless(32)
+        # The lowest message wins, whatever the order of the workers.
+        llvm.AtomicRMWOp(
+            llvm.AtomicBinOp.min,
+            frame.function.services.status,
+            integer(message + 1, i32),
+            llvm.AtomicOrdering.monotonic,
+        )
+        scf.YieldOp([])
+
+
+def _if(frame: Frame, condition: Tile, body: Block, otherwise: Callable[[], None] | None) -> None:
+    if not condition.varies:
+        op = scf.IfOp(condition.parts[()][0], has_else=otherwise is not None)
+        with ir.InsertionPoint(op.then_block):
+            block(frame, body)
+            scf.YieldOp([])
+        if otherwise is not None:
+            with ir.InsertionPoint(op.else_block):
+                otherwise()
+                frame.memo = {}
+                scf.YieldOp([])
+        return
+    with _masked(frame, condition, skip=_has_loop(body)):
+        block(frame, body)
+    if otherwise is not None:
+        parts = [(invert(condition.at(at)[0]),) for at in frame.grid(condition.axes)]
+        with _masked(frame, frame.tile(BOOL, condition.axes, parts), skip=True):
+            otherwise()
+
+
+def _has_loop(body: Block) -> bool:
+    return any(isinstance(s, (Loop, Switch, If)) for s in body)
+
+
+@contextmanager
+def _masked(frame: Frame, condition: Tile, skip: bool) -> Iterator[None]:
+    """Within the block only iterations live for which the condition holds; ``skip`` jumps over it if none does."""
+    with frame.scope():
+        tile = loop.conjunction(frame, frame.mask.tile if frame.mask else None, condition)
+        assert tile is not None
+        frame.mask = Mask(tile, inhabited=False)
+        if not skip:
+            yield
+            return
+        op = scf.IfOp(any_of([tile.at(at)[0] for at in frame.grid(tile.axes)]))
+        with ir.InsertionPoint(op.then_block):
+            yield
+            scf.YieldOp([])
+
+
+def _switch(frame: Frame, number: Tile, cases: tuple[Block, ...]) -> None:
+    def rest(first: int) -> None:
+        if first == len(cases) - 1:
+            block(frame, cases[first])
+            return
+        parts = [(compare("eq", number.at(at)[0], integer(first)),) for at in frame.grid(number.axes)]
+        _if(frame, frame.tile(BOOL, number.axes, parts), cases[first], lambda: rest(first + 1))
+
+    rest(0)
+
+
+def _alloc(frame: Frame, buffer: Buffer) -> None:
+    """Memory for the rest of the block, on the stack or in the worker's workspace.
+
+    InternalError for a size that is not constant on the stack, or inside a loop with lanes or copies.
+    """
+    if frame.around:
+        raise InternalError(f"the buffer '{buffer.name}' is made inside a loop with lanes or copies")
+    size = frame.resolve(buffer.size)
+    if buffer.space == "worker":
+        start = index.evaluate(frame, frame.worker_used, {})
+        address = memory.offset(frame.function.services.worker, start, ir.IntegerType.get_signless(8))
+        frame.worker_used = frame.worker_used + 64 * dim.ceildiv(size * buffer.dtype.bytes, 64)
+    elif isinstance(size, int):
+        address = frame.function.alloca(memory.cell_type(buffer.dtype), max(1, size))
+    else:
+        raise InternalError(f"the stack buffer '{buffer.name}' has the size {size}, which is not constant")
+    frame.buffers[buffer.name] = Storage(buffer.dtype, address)
