@@ -1,8 +1,9 @@
-"""Walking over the loop IR: statements, expressions and the sizes in them."""
+"""Walking over loop-IR blocks: expressions, sizes and names in them, and rewriting them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
@@ -11,6 +12,7 @@ from tcc.schedule.program import (
     Alloc,
     Block,
     Call,
+    Carry,
     Check,
     Copy,
     If,
@@ -25,96 +27,150 @@ from tcc.schedule.program import (
 )
 
 
-def blocks(statement: Stmt) -> tuple[Block, ...]:
+def blocks_of(stmt: Stmt) -> tuple[Block, ...]:
     """The blocks directly inside a statement."""
-    match statement:
-        case If():
-            return statement.body, statement.otherwise
+    match stmt:
         case Loop():
-            return (statement.body,)
+            return (stmt.body,)
+        case If():
+            return stmt.body, stmt.otherwise
         case Switch():
-            return statement.cases
+            return stmt.cases
         case _:
             return ()
 
 
 def statements(block: Block) -> Iterator[Stmt]:
     """Every statement of a block, outer before inner, in order."""
-    for statement in block:
-        yield statement
-        for inner in blocks(statement):
+    for stmt in block:
+        yield stmt
+        for inner in blocks_of(stmt):
             yield from statements(inner)
 
 
-def roots(statement: Stmt) -> Iterator[Expr]:
-    """The expressions that a statement itself evaluates, without those of its blocks."""
-    match statement:
-        case Let():
-            yield statement.value
-        case Store():
-            yield statement.value
+def expressions_of(stmt: Stmt) -> tuple[Expr, ...]:
+    """The expressions directly in a statement, without those of its blocks."""
+    match stmt:
+        case Let() | Store():
+            return (stmt.value,)
         case Check() | If():
-            yield statement.condition
+            return (stmt.condition,)
         case Loop():
-            for carry in statement.carries:
-                yield from carry.init
-                yield from carry.update
-            if statement.while_ is not None:
-                yield statement.while_
+            parts = [e for c in stmt.carries for e in (*c.init, *c.update)]
+            return (*parts, stmt.while_) if stmt.while_ is not None else tuple(parts)
         case _:
-            return
+            return ()
 
 
-def expressions(root: Expr) -> Iterator[Expr]:
-    """An expression and all in it, each object once, users first."""
-    stack, seen = [root], set[int]()
-    while stack:
-        node = stack.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        yield node
-        if isinstance(node, Apply):
-            stack += reversed(node.args)
-        elif isinstance(node, Load) and node.guard is not None:
-            stack.append(node.guard)
-
-
-def sizes(statement: Stmt) -> Iterator[Size]:
-    """The sizes of a statement and of its expressions, without those of its blocks."""
-    match statement:
+def sizes_of(stmt: Stmt) -> tuple[Size, ...]:
+    """The sizes directly in a statement, without those in its expressions and blocks."""
+    match stmt:
         case Store():
-            yield statement.index
-        case Alloc():
-            yield statement.buffer.size
+            return (stmt.index,)
         case Loop():
-            yield from (statement.lo, statement.hi)
-            if isinstance(statement.mapping, Parallel):
-                yield statement.mapping.grain
+            grain = (stmt.mapping.grain,) if isinstance(stmt.mapping, Parallel) else ()
+            return stmt.lo, stmt.hi, *grain
+        case Alloc():
+            return (stmt.buffer.size,)
         case Switch():
-            yield statement.index
+            return (stmt.index,)
         case Call():
-            yield from (v.offset for v in statement.buffers)
-            yield from statement.sizes
+            return *(v.offset for v in stmt.buffers), *stmt.sizes
         case Copy():
-            yield from (statement.source.offset, statement.target.offset, statement.count)
+            return stmt.source.offset, stmt.target.offset, stmt.count
         case _:
-            pass
-    for root in roots(statement):
-        for node in expressions(root):
-            if isinstance(node, (Load, Position)):
-                yield node.index
+            return ()
 
 
-def index_names(block: Block) -> frozenset[str]:
-    """The names of all symbols in the sizes of a block."""
-    return frozenset(s.name for t in statements(block) for size in sizes(t) for s in dim.symbols(size))
+def parts(expr: Expr) -> Iterator[Expr]:
+    """An expression and everything in it."""
+    yield expr
+    if isinstance(expr, Apply):
+        for argument in expr.args:
+            yield from parts(argument)
+    elif isinstance(expr, Load) and expr.guard is not None:
+        yield from parts(expr.guard)
 
 
-def reads_name(statement: Stmt, names: Collection[str]) -> bool:
-    """Whether a statement or one inside it uses one of some names, as a value or in an index."""
-    return any(
-        any(isinstance(e, Name) and e.name in names for r in roots(s) for e in expressions(r))
-        or any(x.name in names for size in sizes(s) for x in dim.symbols(size))
-        for s in statements((statement,))
-    )
+def all_sizes(block: Block) -> Iterator[Size]:
+    """Every size in a block."""
+    for stmt in statements(block):
+        yield from sizes_of(stmt)
+        for expr in expressions_of(stmt):
+            for part in parts(expr):
+                if isinstance(part, (Load, Position)):
+                    yield part.index
+
+
+def all_parts(block: Block) -> Iterator[Expr]:
+    """Every expression in a block, with everything in it."""
+    for stmt in statements(block):
+        for expr in expressions_of(stmt):
+            yield from parts(expr)
+
+
+def defined_names(block: Block) -> set[str]:
+    """The axes, lets and carries that a block defines, at any depth."""
+    names: set[str] = set()
+    for stmt in statements(block):
+        if isinstance(stmt, Let):
+            names.add(stmt.name)
+        elif isinstance(stmt, Loop):
+            names.add(stmt.axis)
+            names.update(n for c in stmt.carries for n in c.names)
+    return names
+
+
+def free_symbols(block: Block) -> tuple[str, ...]:
+    """The sizes that a block uses and does not define, sorted."""
+    used = {s.name for size in all_sizes(block) for s in dim.symbols(size)}
+    return tuple(sorted(used - defined_names(block)))
+
+
+def used_names(block: Block) -> set[str]:
+    """Every name that some expression or size of a block refers to."""
+    names = {p.name for p in all_parts(block) if isinstance(p, Name)}
+    return names | {s.name for size in all_sizes(block) for s in dim.symbols(size)}
+
+
+def map_expr(expr: Expr, size: Callable[[Size], Size], name: Callable[[str], str]) -> Expr:
+    """The expression with its sizes and names replaced."""
+    match expr:
+        case Apply():
+            return replace(expr, args=tuple(map_expr(a, size, name) for a in expr.args))
+        case Load():
+            guard = None if expr.guard is None else map_expr(expr.guard, size, name)
+            return replace(expr, index=size(expr.index), guard=guard)
+        case Position():
+            return replace(expr, index=size(expr.index))
+        case Name():
+            return replace(expr, name=name(expr.name))
+        case _:
+            return expr
+
+
+def without_dead_lets(block: Block) -> Block:
+    """The block without lets and carries that nothing refers to (a kernel's block, not an entry's)."""
+    while True:
+        used = used_names(block)
+        kept = _drop(block, used)
+        if kept == block:
+            return kept
+        block = kept
+
+
+def _drop(block: Block, used: set[str]) -> Block:
+    kept: list[Stmt] = []
+    for stmt in block:
+        if isinstance(stmt, Let) and stmt.name not in used:
+            continue
+        if isinstance(stmt, Loop):
+            carries: tuple[Carry, ...] = tuple(c for c in stmt.carries if used & set(c.names))
+            body = _drop(stmt.body, used)
+            if not body and not carries:
+                continue
+            stmt = replace(stmt, body=body, carries=carries)
+        elif isinstance(stmt, If):
+            stmt = replace(stmt, body=_drop(stmt.body, used), otherwise=_drop(stmt.otherwise, used))
+        kept.append(stmt)
+    return tuple(kept)

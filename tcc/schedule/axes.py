@@ -1,0 +1,249 @@
+"""The loops of a row kernel: which axes collapse into one, which runs along lanes, how many copies.
+
+A first emission with one loop for each axis shows every address; the plan follows from them and
+from the target's facts, never from an example's sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tcc.ir import dim
+from tcc.ir.dim import Size
+from tcc.ir.scalar import TABLE, Apply
+from tcc.schedule import walk
+from tcc.schedule.element import KernelBuilder, Touch
+from tcc.schedule.facts import Facts
+from tcc.schedule.group import Axis, Group
+from tcc.schedule.program import Mapping, Parallel, Serial
+
+PARTIALS = 64
+"""Partial results of a reduction along lanes: a function of nothing, so that results are the same on
+every machine."""
+BLOCK = 16 << 10
+"""Elements that those partials cover; the results of blocks are combined in order."""
+LEAST_LANES = 8
+NOMINAL = 64
+WORK = 64 << 10
+
+
+@dataclass(frozen=True)
+class PlanLoop:
+    """A loop to emit over one or more of the group's axes (``axes``, outermost first)."""
+
+    name: str
+    extent: Size
+    axes: tuple[Axis, ...]
+    lanes: int = 1
+    copies: int = 1
+    mapping: Mapping = Serial()
+    blocked: bool = False
+
+    @property
+    def symbol(self) -> Size:
+        return dim.axis(self.name, self.extent)
+
+    def coordinates(self) -> dict[str, Size]:
+        """Each of its axes in terms of the loop's."""
+        found: dict[str, Size] = {}
+        rest: Size = self.symbol
+        for axis in reversed(self.axes[1:]):
+            found[axis.name] = dim.mod(rest, axis.extent)
+            rest = dim.floordiv(rest, axis.extent)
+        found[self.axes[0].name] = rest
+        return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The loops over the space, those of each pass, and the axes that are unrolled."""
+
+    space: tuple[PlanLoop, ...]
+    reduce: tuple[PlanLoop, ...]
+    unrolled: tuple[Axis, ...] = ()
+
+    @property
+    def lanes_in_space(self) -> bool:
+        return any(loop.lanes > 1 for loop in self.space)
+
+
+def natural(group: Group, taken: Sequence[str]) -> Plan:
+    """One loop for each axis that is not unrolled."""
+    names = iter(f"i{k}" for k in range(len(group.axes) + len(taken)) if f"i{k}" not in taken)
+    unrolled = tuple(a for a in group.space if a.name in group.unrolled)
+    space = tuple(PlanLoop(next(names), a.extent, (a,)) for a in group.space if a not in unrolled)
+    reduce = tuple(PlanLoop(next(names), a.extent, (a,)) for a in group.reduce)
+    return Plan(space, reduce, unrolled)
+
+
+def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: int) -> Plan:
+    """The plan for a kernel whose first emission was ``seen``.
+
+    ``fused`` counts its sums of products, ``carries`` its reductions with their instances.
+    """
+    space, touches = _collapsed(plan.space, seen.touches)
+    reduce, touches = _collapsed(plan.reduce, touches)
+    best = _lanes_loop(space, reduce, touches)
+    width = max(1, facts.vector_bytes // seen.widest)
+    if best is None:
+        width = 1
+    elif best in reduce:
+        rest = tuple(x for x in reduce if x is not best)
+        copies = max(1, PARTIALS // width)
+        reduce = (*rest, replace(best, lanes=width, copies=copies, blocked=_is_long(best.extent)))
+    else:
+        rest = tuple(x for x in space if x is not best)
+        if fused:
+            rest, best = _tiled(rest, best, width, touches, facts, fused)
+        else:
+            copies = _copies(carries) if plan.reduce else 4
+            best = replace(best, lanes=width, copies=_at_most(copies, best.extent, width))
+        space = (*rest, best)
+    return Plan(parallel(space, reduce, _element_cost(seen)), reduce, plan.unrolled)
+
+
+def coefficient(size: Size, name: str) -> Size | None:
+    """What an axis is multiplied by in an address; None when the address is not linear in it."""
+    if isinstance(size, int):
+        return 0
+    total: Size = 0
+    for monomial, factor in size.terms:
+        rest: Size = factor
+        found = False
+        for atom, power in monomial:
+            if isinstance(atom, dim.Symbol) and atom.name == name:
+                if power > 1:
+                    return None
+                found = True
+                continue
+            if any(s.name == name for s in dim.symbols(dim.of_atom(atom))):
+                return None
+            rest = rest * dim.product([dim.of_atom(atom)] * power)
+        if found:
+            total = total + rest
+    return total
+
+
+def _collapsed(
+    loops: Sequence[PlanLoop], touches: Sequence[Touch]
+) -> tuple[tuple[PlanLoop, ...], Sequence[Touch]]:
+    """Neighbouring loops joined where every address treats them as one axis, and the new addresses."""
+    result: list[PlanLoop] = []
+    for loop in reversed(loops):
+        if result and _is_one(loop, result[0], touches):
+            inner = result.pop(0)
+            loop = PlanLoop(loop.name, loop.extent * inner.extent, (*loop.axes, *inner.axes))
+            touches = [_renamed(t, inner.name, loop.name) for t in touches]
+        result.insert(0, loop)
+    return tuple(result), touches
+
+
+def _renamed(touch: Touch, inner: str, outer: str) -> Touch:
+    """The address with the outer axis gone and the inner one standing for both."""
+    index = dim.substitute(dim.substitute(touch.index, {outer: 0}), {inner: dim.symbol(outer)})
+    indirect = frozenset(outer if name == inner else name for name in touch.indirect)
+    return replace(touch, index=index, indirect=indirect)
+
+
+def _is_one(outer: PlanLoop, inner: PlanLoop, touches: Sequence[Touch]) -> bool:
+    for touch in touches:
+        a, b = coefficient(touch.index, outer.name), coefficient(touch.index, inner.name)
+        if a is None or b is None or a != b * inner.extent:
+            return False
+    return True
+
+
+def _lanes_loop(
+    space: Sequence[PlanLoop], reduce: Sequence[PlanLoop], touches: Sequence[Touch]
+) -> PlanLoop | None:
+    """The loop with the least sum of weights over accesses."""
+    turns = dim.product(x.extent for x in reduce)
+    hoisted = float(turns) if isinstance(turns, int) else NOMINAL
+    best: tuple[float, PlanLoop] | None = None
+    for loop in (*reversed(reduce), *reversed(space)):
+        if isinstance(loop.extent, int) and loop.extent < LEAST_LANES:
+            continue
+        cost = 0.25 if loop in reduce else 0.0
+        for touch in touches:
+            if touch.kind == "position":
+                continue
+            weight = _weight(touch, loop) * (2 if touch.kind == "store" else 1)
+            cost += weight / (hoisted if reduce and not touch.inner else 1)
+        if best is None or cost < best[0]:
+            best = (cost, loop)
+    return None if best is None else best[1]
+
+
+def _weight(touch: Touch, loop: PlanLoop) -> float:
+    """1 for unit stride, a half for a uniform access, 6 for a strided or indirect one."""
+    stride = coefficient(touch.index, loop.name)
+    if stride is None or loop.name in touch.indirect:
+        return 6
+    return 0.5 if stride == 0 else 1 if stride == 1 else 6
+
+
+def _is_long(extent: Size) -> bool:
+    upper = dim.bounds(extent)[1]
+    return upper is None or upper > BLOCK
+
+
+def _copies(carries: int) -> int:
+    return 4 if carries <= 4 else 2 if carries <= 8 else 1
+
+
+def _at_most(copies: int, extent: Size, width: int) -> int:
+    """No more copies than an extent known before run time fills."""
+    if not isinstance(extent, int):
+        return copies
+    return max(1, min(copies, -(-extent // width)))
+
+
+def _tiled(
+    rest: tuple[PlanLoop, ...],
+    lanes: PlanLoop,
+    width: int,
+    touches: Sequence[Touch],
+    facts: Facts,
+    sums: int,
+) -> tuple[tuple[PlanLoop, ...], PlanLoop]:
+    """A register tile: rows of the innermost axis that a vector operand does not depend on."""
+    rows, vectors = (8, 3) if facts.registers >= 32 else (6, 2)
+    vectors = _at_most(vectors, lanes.extent, width)
+    loads = [t for t in touches if t.kind == "load" and t.inner]
+    vector_loads = [t for t in loads if coefficient(t.index, lanes.name) != 0]
+    for k in reversed(range(len(rest))):
+        if any(coefficient(t.index, rest[k].name) == 0 for t in vector_loads):
+            rows = _at_most(max(1, rows // sums), rest[k].extent, 1)
+            tile = replace(rest[k], copies=rows)
+            return (*rest[:k], *rest[k + 1 :], tile), replace(lanes, lanes=width, copies=vectors)
+    return rest, replace(lanes, lanes=width, copies=_at_most(8 // sums or 1, lanes.extent, width))
+
+
+def _element_cost(seen: KernelBuilder) -> int:
+    """Additions for one element of the innermost loop, memory included."""
+    total = float(len(seen.touches))
+    for part in walk.all_parts(seen.block()):
+        if isinstance(part, Apply):
+            total += TABLE[part.op].cost
+    return max(1, round(total))
+
+
+def parallel(
+    space: tuple[PlanLoop, ...], reduce: tuple[PlanLoop, ...], cost: int
+) -> tuple[PlanLoop, ...]:
+    """The outermost loop shared among workers, in pieces that are worth it."""
+    if not space:
+        return space
+    first = next((k for k, x in enumerate(space) if not isinstance(x.extent, int) or x.extent > 8), None)
+    if first is None or (space[first].lanes > 1 and first != 0):
+        return space
+    loops = (space[first], *space[:first], *space[first + 1 :])
+    outer = loops[0]
+    inner = dim.product(x.extent for x in (*loops[1:], *reduce)) * cost
+    whole = inner * outer.extent
+    if isinstance(whole, int) and whole < 2 * WORK:
+        return space
+    step = outer.lanes * outer.copies
+    grain = 1 + dim.floordiv(dim.floordiv(WORK, inner + 1), step)
+    return (replace(outer, mapping=Parallel(grain * step)), *loops[1:])

@@ -1,0 +1,220 @@
+"""Blocks under construction: open loops, lets placed at the outermost loop they depend on.
+
+Equal expressions in one scope become one let, so that a diamond of shared values stays linear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Union
+
+from tcc.ir import dim
+from tcc.ir.dim import Size
+from tcc.ir.location import UNKNOWN, Location
+from tcc.ir.scalar import Apply, Const, Expr, Name
+from tcc.schedule import walk
+from tcc.schedule.program import Alloc, Block, Carry, Let, Load, Loop, Mapping, Position, Serial, Stmt
+
+Key = tuple[Any, ...]
+
+
+@dataclass(eq=False)
+class Scope:
+    """The statements of a block so far, and what is known in it."""
+
+    stmts: list[Union[Stmt, OpenLoop]] = field(default_factory=list["Stmt | OpenLoop"])
+    lets: dict[Key, Expr] = field(default_factory=dict[Key, Expr])
+    known: dict[Key, tuple[Expr, ...]] = field(default_factory=dict[Key, "tuple[Expr, ...]"])
+
+
+@dataclass(eq=False)
+class OpenLoop:
+    """A loop whose body and carries may still grow."""
+
+    axis: str
+    lo: Size
+    hi: Size
+    lanes: int = 1
+    copies: int = 1
+    mapping: Mapping = Serial()
+    while_: Expr | None = None
+    unrolled: bool = False
+    location: Location = UNKNOWN
+    carries: list[Carry] = field(default_factory=list[Carry])
+    scope: Scope = field(default_factory=Scope)
+
+    def closed(self) -> Loop:
+        return Loop(
+            self.axis,
+            self.lo,
+            self.hi,
+            frozen(self.scope),
+            self.lanes,
+            self.copies,
+            self.mapping,
+            tuple(self.carries),
+            self.while_,
+            self.unrolled,
+            self.location,
+        )
+
+
+def frozen(scope: Scope) -> Block:
+    """The finished block of a scope."""
+    return tuple(s.closed() if isinstance(s, OpenLoop) else s for s in scope.stmts)
+
+
+class BlockBuilder:
+    """A stack of scopes. ``floor`` is the outermost scope that lets may be placed in."""
+
+    def __init__(self, taken: Sequence[str] = ()) -> None:
+        self.scopes: list[Scope] = [Scope()]
+        self.depths: dict[str, int] = {}
+        self.taken = set(taken)
+        self.counts: dict[str, int] = {}
+        self.floor = 0
+        self.sources: dict[str, frozenset[str]] = {}
+
+    def fresh(self, prefix: str) -> str:
+        """A name that nothing else in the kernel has."""
+        while True:
+            count = self.counts.get(prefix, 0)
+            self.counts[prefix] = count + 1
+            name = f"{prefix}{count}"
+            if name not in self.taken:
+                self.taken.add(name)
+                return name
+
+    @property
+    def scope(self) -> Scope:
+        return self.scopes[-1]
+
+    def open(self, loop: OpenLoop) -> OpenLoop:
+        """Opens a loop in the current scope; statements go into it until `close`."""
+        self.scope.stmts.append(loop)
+        self.scopes.append(loop.scope)
+        self.depths[loop.axis] = len(self.scopes) - 1
+        self.sources[loop.axis] = frozenset((loop.axis,))
+        for carry in loop.carries:
+            self.carried(carry)
+        return loop
+
+    def carried(self, carry: Carry) -> None:
+        """Makes a carry's names known inside the innermost open loop."""
+        for name in carry.names:
+            self.depths[name] = len(self.scopes) - 1
+
+    def close(self) -> None:
+        """Ends the innermost loop; its carries' names stay known outside of it."""
+        self.scopes.pop()
+        loop = self.scope.stmts[-1]
+        assert isinstance(loop, OpenLoop)
+        for carry in loop.carries:
+            for name in carry.names:
+                self.depths[name] = len(self.scopes) - 1
+
+    def add(self, stmt: Stmt) -> None:
+        """Appends a statement to the innermost scope."""
+        self.scope.stmts.append(stmt)
+
+    def block(self) -> Block:
+        """The finished body, without dead lets."""
+        assert len(self.scopes) == 1
+        return walk.without_dead_lets(frozen(self.scopes[0]))
+
+    def depth(self, expr: Expr) -> int:
+        """The innermost scope that an expression depends on."""
+        found = self.floor
+        for part in walk.parts(expr):
+            if isinstance(part, Name):
+                found = max(found, self.depths.get(part.name, 0))
+            elif isinstance(part, (Load, Position)):
+                found = max(found, self.depth_of(part.index))
+        return found
+
+    def depth_of(self, size: Size) -> int:
+        """The innermost scope that a size depends on."""
+        return max([self.floor, *(self.depths.get(s.name, 0) for s in dim.symbols(size))])
+
+    def axes_in(self, expr: Expr) -> frozenset[str]:
+        """The axes that an expression depends on, through lets too."""
+        found: set[str] = set()
+        for part in walk.parts(expr):
+            if isinstance(part, Name):
+                found |= self.sources.get(part.name, frozenset())
+            elif isinstance(part, (Load, Position)):
+                for symbol in dim.symbols(part.index):
+                    found |= self.sources.get(symbol.name, frozenset())
+        return frozenset(found)
+
+    def bind(self, expr: Expr, location: Location, prefix: str = "v") -> Expr:
+        """The expression as a name or constant; lets are added where they belong.
+
+        Parts used more than once become lets of their own.
+        """
+        uses: dict[int, int] = {}
+        _count_uses(expr, uses)
+        made: dict[int, Expr] = {}
+        result = self._linear(expr, uses, made, location)
+        return self.let(result, location, prefix)
+
+    def _linear(self, expr: Expr, uses: dict[int, int], made: dict[int, Expr], location: Location) -> Expr:
+        if not isinstance(expr, Apply):
+            return expr
+        if id(expr) not in made:
+            args = tuple(self._linear(a, uses, made, location) for a in expr.args)
+            done = replace(expr, args=args, location=expr.location if expr.location.known else location)
+            made[id(expr)] = self.let(done, location) if uses[id(expr)] > 1 else done
+        return made[id(expr)]
+
+    def let(self, expr: Expr, location: Location, prefix: str = "v") -> Expr:
+        """A name for an expression without shared parts, the same one for an equal expression."""
+        if isinstance(expr, (Const, Name)):
+            return expr
+        key = key_of(expr)
+        for scope in reversed(self.scopes):
+            if key in scope.lets:
+                return scope.lets[key]
+        return self.new_let(expr, location, prefix, key)
+
+    def new_let(self, expr: Expr, location: Location, prefix: str = "v", key: Key | None = None) -> Name:
+        """A let of its own."""
+        from_depth = self.depth(expr)
+        name = Name(expr.dtype, self.fresh(prefix))
+        self.depths[name.name] = from_depth
+        self.sources[name.name] = self.axes_in(expr)
+        target = self.scopes[from_depth]
+        if key is not None:
+            target.lets[key] = name
+        target.stmts.append(Let(name.name, expr, location))
+        return name
+
+    def alloc(self, stmt: Alloc, scope: Scope) -> None:
+        """Puts an allocation at the beginning of a scope."""
+        scope.stmts.insert(0, stmt)
+
+
+def _count_uses(expr: Expr, uses: dict[int, int]) -> None:
+    if isinstance(expr, Apply):
+        uses[id(expr)] = uses.get(id(expr), 0) + 1
+        if uses[id(expr)] == 1:
+            for argument in expr.args:
+                _count_uses(argument, uses)
+
+
+def key_of(expr: Expr) -> Key:
+    """What tells expressions apart (-0.0 from 0.0; nan equals itself)."""
+    match expr:
+        case Const():
+            return ("const", *expr.key())
+        case Name():
+            return ("name", expr.name)
+        case Apply():
+            return (expr.op, expr.dtype.name, *(key_of(a) for a in expr.args))
+        case Load():
+            return ("load", expr.buffer, expr.index, key_of(expr.guard) if expr.guard is not None else None)
+        case Position():
+            return ("position", expr.dtype.name, expr.index)
+        case _:
+            return ("other", id(expr))

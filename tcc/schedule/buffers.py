@@ -1,0 +1,150 @@
+"""Where values live: lifetimes over an entry's statements, in-place reuse, one arena of slots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tcc.ir import dim
+from tcc.ir.dim import Size
+from tcc.schedule import walk
+from tcc.schedule.program import Alloc, Block, Buffer, If, Let, Load, Loop, Parameter, Stmt, Store, Switch
+
+ALIGNMENT = 64
+
+
+@dataclass
+class Lifetime:
+    """An arena buffer and the first and last statement, by number, that uses it."""
+
+    buffer: Buffer
+    start: int
+    end: int
+
+
+@dataclass
+class _Slot:
+    units: Size
+    busy_until: int
+    members: list[str]
+
+
+def units_of(buffer: Buffer) -> Size:
+    """A buffer's size in units of the alignment, rounded up."""
+    return dim.ceildiv(buffer.size * buffer.dtype.bytes, ALIGNMENT)
+
+
+def arena(lifetimes: Sequence[Lifetime]) -> tuple[tuple[tuple[str, Size], ...], Size]:
+    """Byte offsets by buffer name, and the arena's size.
+
+    Buffers whose lives do not meet share a slot; a slot is as large as the largest of them. A free
+    slot is taken where one of the two sizes is known to cover the other, the closest one first.
+    """
+    slots: list[_Slot] = []
+    for life in sorted(lifetimes, key=lambda x: x.start):
+        units = units_of(life.buffer)
+        free = [s for s in slots if s.busy_until < life.start]
+        fitting = [s for s in free if dim.nonnegative(s.units - units)]
+        growing = [s for s in free if dim.nonnegative(units - s.units)]
+        slot = _closest(fitting, units) or _closest(growing, units)
+        if slot is None:
+            slot = _Slot(units, life.end, [])
+            slots.append(slot)
+        slot.units = dim.maximum(slot.units, units)
+        slot.busy_until = life.end
+        slot.members.append(life.buffer.name)
+    offsets: list[tuple[str, Size]] = []
+    total: Size = 0
+    for slot in slots:
+        offsets += [(name, total) for name in slot.members]
+        total = total + ALIGNMENT * slot.units
+    return tuple(offsets), total
+
+
+def _closest(slots: Sequence[_Slot], units: Size) -> _Slot | None:
+    """The slot whose size differs least, where that is known; else the last one used."""
+    if not slots:
+        return None
+
+    def distance(slot: _Slot) -> tuple[int, int]:
+        gap = slot.units - units
+        return (0, abs(gap)) if isinstance(gap, int) else (1, -slot.busy_until)
+
+    return min(slots, key=distance)
+
+
+def worker_bytes(body: Block) -> Size:
+    """What a kernel's allocations in the worker's workspace take together."""
+    total: Size = 0
+    for stmt in walk.statements(body):
+        if isinstance(stmt, Alloc) and stmt.buffer.space == "worker":
+            total = total + ALIGNMENT * units_of(stmt.buffer)
+    return total
+
+
+def may_share(body: Block, read: str, written: str) -> bool:
+    """Whether a kernel may find one buffer in the place of two, one that it reads and one it writes.
+
+    Every load of the one must be at the index of the only store to the other, before it and in the
+    same block, so that no iteration sees what another one has written.
+    """
+    found = _block_with_store(body, written)
+    if found is None:
+        return False
+    block, store = found
+    loads = [p for p in walk.all_parts(body) if isinstance(p, Load) and p.buffer == read]
+    here = [
+        p
+        for stmt in block
+        if isinstance(stmt, Let)
+        for p in walk.parts(stmt.value)
+        if isinstance(p, Load) and p.buffer == read
+    ]
+    stores = [s for s in walk.statements(body) if isinstance(s, Store) and s.buffer == written]
+    first = next(k for k, s in enumerate(block) if isinstance(s, Store))
+    late = any(isinstance(s, Let) for s in block[first:])
+    return (
+        len(stores) == 1
+        and not store.combine
+        and not late
+        and len(loads) == len(here)
+        and all(p.index == store.index for p in loads)
+    )
+
+
+def _block_with_store(block: Block, buffer: str) -> tuple[Block, Store] | None:
+    for stmt in block:
+        if isinstance(stmt, Store) and stmt.buffer == buffer:
+            return block, stmt
+        for inner in walk.blocks_of(stmt):
+            found = _block_with_store(inner, buffer)
+            if found is not None:
+                return found
+    return None
+
+
+def share(body: Block, parameters: Sequence[Parameter], read: str, written: str) -> tuple[Block, tuple[Parameter, ...]]:
+    """The kernel with the buffer it reads in the place of the one it writes, updated."""
+    kept = tuple(
+        replace(p, access="update") if p.name == read else p for p in parameters if p.name != written
+    )
+    return _renamed(body, written, read), kept
+
+
+def _renamed(block: Block, old: str, new: str) -> Block:
+    def rename(stmt: Stmt) -> Stmt:
+        match stmt:
+            case Store():
+                return replace(stmt, buffer=new) if stmt.buffer == old else stmt
+            case Loop():
+                return replace(stmt, body=_renamed(stmt.body, old, new))
+            case If():
+                return replace(
+                    stmt, body=_renamed(stmt.body, old, new), otherwise=_renamed(stmt.otherwise, old, new)
+                )
+            case Switch():
+                return replace(stmt, cases=tuple(_renamed(c, old, new) for c in stmt.cases))
+            case _:
+                return stmt
+
+    return tuple(map(rename, block))

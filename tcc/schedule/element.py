@@ -1,0 +1,261 @@
+"""Elements of values inside a kernel: loads of stored values, expressions of all others.
+
+A value is a function of coordinates: reading one that has no buffer calls its nest's body, which
+reads its operands in turn. Operands are evaluated before their users by a stack of our own, so that
+a long chain does not use up Python's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tcc.errors import InternalError
+from tcc.ir import dim
+from tcc.ir.dim import Size
+from tcc.ir.dtype import BOOL, I64, DType
+from tcc.ir.forms import Coordinates
+from tcc.ir.graph import Node, Value
+from tcc.ir.location import Location
+from tcc.ir.scalar import Apply, Const, Expr, Name, apply
+from tcc.schedule.block import BlockBuilder, Key, Scope
+from tcc.schedule.nests import Item, splat
+from tcc.schedule.program import Check, Load, Parameter, Position, Store
+
+
+@dataclass(frozen=True)
+class Touch:
+    """An address, a position or a condition that a kernel computes; ``inner``: inside a pass.
+
+    ``indirect`` are the axes that it depends on through lets: indices that were read.
+    """
+
+    index: Size
+    kind: str
+    inner: bool
+    indirect: frozenset[str]
+
+
+class _Pending(Exception):  # noqa: N818 - not an error: an operand to evaluate first
+    def __init__(self, node: Node, coordinates: Coordinates, guard: Expr | None) -> None:
+        self.wanted = (node, coordinates, guard)
+
+
+class KernelBuilder(BlockBuilder):
+    """A kernel's block, its parameters, and the elements of values in it.
+
+    ``stored`` names the buffers of values that have one; those of nodes in ``own`` are made here and
+    are not loaded. ``reductions`` are made in passes, before they are read.
+    """
+
+    def __init__(
+        self,
+        items: Mapping[Node, Item],
+        stored: Mapping[Value, str],
+        own: frozenset[Node],
+        reductions: frozenset[Node],
+        messages: list[str],
+        taken: Sequence[str],
+    ) -> None:
+        super().__init__(taken)
+        self.items = items
+        self.stored = stored
+        self.own = own
+        self.reductions = reductions
+        self.messages = messages
+        self.accesses: dict[str, tuple[DType, set[str]]] = {}
+        self.touches: list[Touch] = []
+        self.inner = False
+        self.widest = 1
+        self.passes: list[Scope] = []
+        self.checks: set[Key] = set()
+
+    # --- memory --------------------------------------------------------------------------------
+
+    def touch_buffer(self, name: str, dtype: DType, access: str) -> None:
+        self.accesses.setdefault(name, (dtype, set()))[1].add(access)
+
+    def parameters(self, order: Sequence[str] = ()) -> tuple[Parameter, ...]:
+        """The kernel's buffers, read ones first."""
+
+        def access(kinds: set[str]) -> str:
+            return "update" if len(kinds) > 1 else next(iter(kinds))
+
+        rows = [Parameter(n, d, access(k)) for n, (d, k) in self.accesses.items()]
+        return tuple(sorted(rows, key=lambda p: p.access != "read"))
+
+    def note(self, index: Size, kind: str) -> None:
+        indirect: set[str] = set()
+        for symbol in dim.symbols(index):
+            indirect |= self.sources.get(symbol.name, frozenset()) - {symbol.name}
+        self.touches.append(Touch(index, kind, self.inner, frozenset(indirect)))
+
+    def load(self, value: Value, coordinates: Coordinates, guard: Expr | None, location: Location) -> Expr:
+        """The element of a stored value, bound to a name."""
+        name = self.stored[value]
+        index = linear(value.type.shape, coordinates)
+        self.touch_buffer(name, value.type.dtype, "read")
+        self.note(index, "load")
+        self.widen(value.type.dtype)
+        return self.let(Load(value.type.dtype, name, index, guard, location), location)
+
+    def store(self, value: Value, coordinates: Coordinates, element: Expr, location: Location) -> Store:
+        """A store of a value's element (not yet added)."""
+        name = self.stored[value]
+        index = linear(value.type.shape, coordinates)
+        self.touch_buffer(name, value.type.dtype, "write")
+        self.note(index, "store")
+        return Store(name, index, element, location=location)
+
+    def widen(self, dtype: DType) -> None:
+        self.widest = max(self.widest, dtype.real.bytes)
+
+    # --- elements ------------------------------------------------------------------------------
+
+    def element(self, value: Value, coordinates: Coordinates, guard: Expr | None = None) -> Expr:
+        """The element of any value at coordinates."""
+        while True:
+            try:
+                return self.peek(value, coordinates, guard, value.location)
+            except _Pending as pending:
+                self._evaluate(pending)
+
+    def complete(
+        self, node: Node, make: Callable[[Reading], tuple[Expr, ...]], bind: bool = True
+    ) -> tuple[Expr, ...]:
+        """``make(access)`` with every operand that it reads evaluated first; bound to names."""
+        while True:
+            try:
+                parts = make(Reading(self, node, None))
+            except _Pending as pending:
+                self._evaluate(pending)
+                continue
+            return tuple(self.bind(p, node.location) for p in parts) if bind else parts
+
+    def _evaluate(self, first: _Pending) -> None:
+        stack = [first.wanted]
+        while stack:
+            node, coordinates, guard = stack[-1]
+            nest = self.items[node].nest
+            if nest is None or nest.reduce:
+                raise InternalError(
+                    f"the value of {node!r} is read before it is made", why="stage: schedule"
+                )
+            try:
+                parts = nest.body(Reading(self, node, guard), coordinates, ())
+            except _Pending as pending:
+                stack.append(pending.wanted)
+                continue
+            bound = tuple(self.bind(p, node.location) for p in parts)
+            for part in bound:
+                self.widen(part.dtype)
+            if guard is not None:
+                bound = tuple(self.masked(guard, p, node.location) for p in bound)
+            self.remember((node, coordinates, guard), bound)
+            stack.pop()
+
+    def remember(self, key: Key, parts: tuple[Expr, ...]) -> None:
+        """Keeps a node's elements in the outermost scope where they are valid."""
+        self.scopes[max(self.depth(p) for p in parts)].known[key] = parts
+
+    def masked(self, guard: Expr, element: Expr, location: Location) -> Expr:
+        zero = Const(element.dtype, False if element.dtype == BOOL else 0)
+        return self.bind(apply("select", guard, element, zero), location)
+
+    def peek(self, value: Value, coordinates: Coordinates, guard: Expr | None, location: Location) -> Expr:
+        """The element if it is known or stored; raises the request to evaluate it otherwise."""
+        number = splat(value)
+        if number is not None:
+            constant = Const(value.type.dtype, number)
+            return constant if guard is None else self.masked(guard, constant, location)
+        node = value.producer
+        if node is None or (value in self.stored and node not in self.own):
+            return self.load(value, coordinates, guard, location)
+        found = self.lookup((node, coordinates, guard))
+        if found is None and guard is not None and node in self.reductions:
+            found = self.lookup((node, coordinates, None))
+            if found is not None:
+                return self.masked(guard, found[value.index], location)
+        if found is None and guard is None:
+            found = self.kept(node, coordinates)
+        if found is None:
+            raise _Pending(node, coordinates, guard)
+        return found[value.index]
+
+    def lookup(self, key: Key) -> tuple[Expr, ...] | None:
+        for scope in reversed(self.scopes):
+            if key in scope.known:
+                return scope.known[key]
+        return None
+
+    def kept(self, node: Node, coordinates: Coordinates) -> tuple[Expr, ...] | None:
+        """Elements made in an earlier pass and stored for this one; None to compute them again."""
+        return None
+
+
+class Reading:
+    """What a nest's body sees: reads of its node's operands, all under the body's own guard."""
+
+    def __init__(self, kernel: KernelBuilder, node: Node, guard: Expr | None) -> None:
+        self.kernel = kernel
+        self.node = node
+        self.guard = guard
+
+    def read(self, operand: int, coordinates: Coordinates, guard: Expr | None = None) -> Expr:
+        value = self.node.operands[operand]
+        return self.kernel.peek(value, coordinates, self._both(guard), self.node.location)
+
+    def _both(self, guard: Expr | None) -> Expr | None:
+        if guard is None or guard == self.guard:
+            return self.guard
+        if self.guard is not None:
+            guard = apply("and", self.guard, guard)
+        return self.kernel.bind(guard, self.node.location)
+
+    def index(self, value: Expr, upper: Size) -> Size:
+        bound = self.kernel.bind(value, self.node.location, "x")
+        if isinstance(bound, Const):
+            return int(bound.value.real)
+        assert isinstance(bound, Name)
+        self.kernel.widen(bound.dtype)
+        return dim.symbol(bound.name, 0, upper)
+
+    def position(self, size: Size, dtype: DType) -> Expr:
+        if isinstance(size, int):
+            return Const(dtype, size)
+        self.kernel.note(size, "position")
+        return Position(dtype, size)
+
+    def inside(self, conditions: Sequence[Size]) -> Expr | None:
+        result: Expr | None = None
+        for size in dict.fromkeys(conditions):
+            if dim.nonnegative(size):
+                continue
+            if isinstance(size, int):
+                return Const(BOOL, False)
+            self.kernel.note(size, "position")
+            holds = Apply(BOOL, "ge", (Position(I64, size), Const(I64, 0)))
+            result = holds if result is None else apply("and", result, holds)
+        return None if result is None else self.kernel.bind(result, self.node.location, "inside")
+
+    def check(self, condition: Expr, message: str) -> None:
+        kernel = self.kernel
+        if self.guard is not None:
+            condition = apply("or", condition, apply("not", self.guard))
+        bound = kernel.bind(condition, self.node.location)
+        if message not in kernel.messages:
+            kernel.messages.append(message)
+        key: Key = (message, str(bound))
+        if key not in kernel.checks:
+            kernel.checks.add(key)
+            number = kernel.messages.index(message)
+            target = kernel.scopes[kernel.depth(bound)]
+            target.stmts.append(Check(bound, number, self.node.location))
+
+
+def linear(shape: Sequence[Size], coordinates: Coordinates) -> Size:
+    """The row-major address of coordinates."""
+    index: Size = 0
+    for extent, coordinate in zip(shape, coordinates, strict=True):
+        index = index * extent + coordinate
+    return index

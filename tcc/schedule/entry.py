@@ -1,0 +1,223 @@
+"""One function as an entry: names, buffers, states, and the arena around its region's statements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tcc.ir import dim
+from tcc.ir import dtype as dtypes
+from tcc.ir.dim import Size
+from tcc.ir.dtype import DType
+from tcc.ir.graph import Constant, Function, Module, Node, Value
+from tcc.schedule import buffers, walk
+from tcc.schedule.buffers import Lifetime
+from tcc.schedule.facts import Facts
+from tcc.schedule.program import Buffer, Call, Copy, Entry, Kernel, Program, Stmt, View
+from tcc.schedule.region import Region
+from tcc.schedule.row import Emitted
+
+
+@dataclass
+class Library:
+    """What the entries of a program share: kernels, weights by digest, messages."""
+
+    facts: Facts
+    kernels: list[Kernel] = field(default_factory=list[Kernel])
+    weights: dict[str, str] = field(default_factory=dict[str, str])
+    messages: list[str] = field(default_factory=list[str])
+    reserved: frozenset[str] = frozenset()
+
+    def weight(self, digest: str) -> str:
+        """The name of a weight, one for each digest."""
+        if digest not in self.weights:
+            count = len(self.weights)
+            while f"w{count}" in self.reserved or f"w{count}" in self.weights.values():
+                count += 1
+            self.weights[digest] = f"w{count}"
+        return self.weights[digest]
+
+    def program(self, entries: Iterable[Entry]) -> Program:
+        """The whole program."""
+        weights = tuple((name, digest) for digest, name in self.weights.items())
+        return Program(tuple(self.kernels), tuple(entries), weights, tuple(self.messages))
+
+
+def entry(function: Function, module: Module, library: Library) -> Entry:
+    """The entry of a function; its kernels and weights go into the library."""
+    return _Host(function, module, library).build()
+
+
+class _Host:
+    """The entry under construction; see `tcc.schedule.region.Host`."""
+
+    def __init__(self, function: Function, module: Module, library: Library) -> None:
+        self.function = function
+        self.library = library
+        self.facts = library.facts
+        self.messages = library.messages
+        self.states = {s.name: s for s in module.states}
+        self.symbols: Sequence[str] = _symbols(function)
+        self.taken = {*self.symbols, *library.weights.values()}
+        self.buffers: dict[str, Buffer] = {}
+        self.lifetimes: dict[str, Lifetime] = {}
+        self.clock = 0
+        self.worker: Size = 0
+
+    def build(self) -> Entry:
+        """The finished entry."""
+        function, graph = self.function, self.function.graph
+        arguments = len(graph.inputs) - len(function.reads)
+        results = len(graph.outputs) - len(function.writes)
+        states = {
+            name: View(self._named(name, self.states[name].type.dtype, self.states[name].type.size, "state"))
+            for name in dict.fromkeys((*function.reads, *function.writes))
+        }
+        inputs = [
+            self._named(_identifier(name), v.type.dtype, v.type.size, "argument")
+            for name, v in zip(function.input_names, graph.inputs[:arguments], strict=True)
+        ]
+        outputs = [
+            self._named(_identifier(name), v.type.dtype, v.type.size, "argument")
+            for name, v in zip(function.output_names, graph.outputs[:results], strict=True)
+        ]
+        given = dict(
+            zip(graph.inputs, [*map(View, inputs), *(states[n] for n in function.reads)], strict=True)
+        )
+        old = dict(zip(function.reads, graph.inputs[arguments:], strict=True))
+        over = {results + k: old[n] for k, n in enumerate(function.writes) if n in old}
+        targets = [*map(View, outputs), *(None for _ in function.writes)]
+        region = Region(self, graph, given, targets, over)
+        body = region.run()
+        new = [(states[n], region.views[v]) for n, v in zip(function.writes, graph.outputs[results:], strict=True)]
+        body += self._write_states(new, [v.type.dtype for v in graph.outputs[results:]], function)
+        offsets, workspace = buffers.arena(list(self.lifetimes.values()))
+        return Entry(
+            function.name,
+            tuple(self.symbols),
+            tuple(self.buffers.values()),
+            tuple(inputs),
+            tuple(outputs),
+            offsets,
+            workspace,
+            self.worker,
+            tuple(body),
+            function.location,
+        )
+
+    def _write_states(
+        self, new: Sequence[tuple[View, View]], types: Sequence[DType], function: Function
+    ) -> list[Stmt]:
+        """Copies of new values into their states; values that are in other states are saved first."""
+        saves: list[Stmt] = []
+        writes: list[Stmt] = []
+        written = {state for state, value in new if state != value}
+        self.tick()
+        for (state, value), dtype in zip(new, types, strict=True):
+            size = self.buffers[state.buffer].size
+            if state == value:
+                continue
+            if value in written:
+                saved = self._temporary(dtype, size)
+                saves.append(Copy(value, saved, size, function.location))
+                value = saved
+            self.used(value)
+            writes.append(Copy(value, state, size, function.location))
+        for stmt in writes:
+            assert isinstance(stmt, Copy)
+            self.used(stmt.source)
+        return saves + writes
+
+    # --- what a region asks -------------------------------------------------------------------------
+
+    def _named(self, wish: str, dtype: DType, size: Size, space: str) -> str:
+        """A buffer of this name, or one like it that is free."""
+        name, count = wish, 0
+        while name in self.taken:
+            count += 1
+            name = f"{wish}_{count}"
+        self.taken.add(name)
+        self.buffers[name] = Buffer(name, dtype, size, space)
+        return name
+
+    def temporary(self, value: Value) -> View:
+        """A new arena buffer for a value, alive from now on."""
+        return self._temporary(value.type.dtype, value.type.size)
+
+    def _temporary(self, dtype: DType, size: Size) -> View:
+        name = self._named(f"t{len(self.lifetimes)}", dtype, size, "arena")
+        self.lifetimes[name] = Lifetime(self.buffers[name], self.clock, self.clock)
+        return View(name)
+
+    def double(self, dtype: DType, size: Size) -> tuple[str, Size]:
+        """An arena buffer with two halves, and the distance between them in elements."""
+        step = (buffers.ALIGNMENT // dtype.bytes) * dim.ceildiv(size * dtype.bytes, buffers.ALIGNMENT)
+        return self._temporary(dtype, 2 * step).buffer, step
+
+    def weight(self, constant: Constant) -> View:
+        """The buffer of a constant, one for each digest."""
+        name = self.library.weight(constant.digest)
+        if name not in self.buffers:
+            array = constant.array
+            self.taken.add(name)
+            self.buffers[name] = Buffer(name, _dtype(constant), array.size, "weight")
+        return View(name)
+
+    def tick(self) -> None:
+        """The next statement begins."""
+        self.clock += 1
+
+    def used(self, view: View) -> None:
+        """A view is used by the current statement."""
+        life = self.lifetimes.get(view.buffer)
+        if life is not None:
+            life.end = self.clock
+
+    def call(self, node: Node, emitted: Emitted, views: Mapping[str, View]) -> Stmt:
+        """Adds a kernel, and the statement that calls it."""
+        symbols = walk.free_symbols(emitted.body)
+        number = len(self.library.kernels)
+        name = f"{_identifier(self.function.name)}_{number}_{_identifier(node.op.name)}"
+        self.library.kernels.append(
+            Kernel(name, emitted.parameters, symbols, emitted.body, node.location)
+        )
+        self.worker = dim.maximum(self.worker, buffers.worker_bytes(emitted.body))
+        arguments = tuple(views[p.name] for p in emitted.parameters)
+        return Call(name, arguments, tuple(dim.symbol(s) for s in symbols), node.location)
+
+    def loop_axis(self) -> str:
+        """A name for a host loop's axis."""
+        name, count = "t", 0
+        while name in self.taken:
+            count += 1
+            name = f"t_{count}"
+        self.taken.add(name)
+        return name
+
+
+def _dtype(constant: Constant) -> DType:
+    return dtypes.of(constant.array.dtype)
+
+
+def _identifier(name: str) -> str:
+    plain = re.sub(r"\W", "_", name)
+    return plain if plain and not plain[0].isdigit() else f"_{plain}"
+
+
+def _symbols(function: Function) -> tuple[str, ...]:
+    """The sizes in the inputs' types, in order of appearance."""
+    found: dict[str, None] = {}
+    for value in function.graph.inputs:
+        for size in value.type.shape:
+            found.update(dict.fromkeys(s.name for s in dim.symbols(size)))
+    return tuple(found)
+
+
+def names_of(module: Module) -> frozenset[str]:
+    """The names that users gave: of inputs, outputs, states and sizes."""
+    found = {s.name for s in module.states}
+    for function in module.functions:
+        found |= {_identifier(n) for n in (*function.input_names, *function.output_names)}
+        found |= set(_symbols(function))
+    return frozenset(found)

@@ -1,0 +1,546 @@
+"""Which nodes share a kernel.
+
+Nodes are placed from the outputs backwards. When a node is placed, all its readers are, so it is
+known which groups read it at which coordinates; then it is inlined into them, joins one of them as a
+reduction, or is stored (as one more root of a group where that fits, else in a group of its own).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tcc.ir import dim, forms
+from tcc.ir.dim import Size
+from tcc.ir.dtype import BOOL, DType
+from tcc.ir.forms import Coordinates
+from tcc.ir.graph import Graph, Node, Value
+from tcc.ir.scalar import Expr, Name
+from tcc.schedule.nests import Item, axes_of, item_of, piece_element, pieces_of, splat
+
+RECOMPUTE = 12.0
+"""Additions an element may cost and still be computed again rather than stored."""
+REUSED = 4.0
+"""The same for an element that is computed again in every turn of a loop around it."""
+SHARED = 2.0
+"""The same for an element that two kernels read."""
+SHORT = 8
+MOST_ROOTS = 16
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One coordinate of a group's space."""
+
+    name: str
+    extent: Size
+
+    @property
+    def symbol(self) -> Size:
+        return dim.axis(self.name, self.extent)
+
+
+@dataclass(frozen=True, eq=False)
+class Root:
+    """A node that a group stores, at ``coordinates`` over the group's axes.
+
+    ``piece``: only that box of an index map's result; ``over`` are the names of the axes.
+    """
+
+    node: Node
+    coordinates: Coordinates
+    piece: int | None = None
+
+    @property
+    def over(self) -> frozenset[str]:
+        return frozenset(s.name for c in self.coordinates for s in dim.symbols(c))
+
+
+@dataclass(eq=False)
+class Group:
+    """Nodes that become one kernel.
+
+    ``kind`` is ``row`` for loops over axes, else the form that stands alone. ``reduced`` names the
+    axes that the group's reductions run over (None until a reduction sets it). ``reads`` has, for
+    each value read, the coordinates and the axes that were live there.
+    """
+
+    kind: str
+    axes: list[Axis]
+    reduced: tuple[str, ...] | None = None
+    roots: list[Root] = field(default_factory=list[Root])
+    reductions: list[tuple[Node, Coordinates]] = field(default_factory=list["tuple[Node, Coordinates]"])
+    unrolled: set[str] = field(default_factory=set[str])
+    reads: dict[Value, dict[Coordinates, frozenset[str]]] = field(
+        default_factory=dict["Value", "dict[Coordinates, frozenset[str]]"]
+    )
+    after: set[Group] = field(default_factory=set["Group"])
+    leaves: int = 0
+
+    def extent(self, name: str) -> Size:
+        return next(a.extent for a in self.axes if a.name == name)
+
+    @property
+    def space(self) -> tuple[Axis, ...]:
+        return tuple(a for a in self.axes if a.name not in (self.reduced or ()))
+
+    @property
+    def reduce(self) -> tuple[Axis, ...]:
+        return tuple(next(a for a in self.axes if a.name == n) for n in (self.reduced or ()))
+
+    @property
+    def nodes(self) -> frozenset[Node]:
+        return frozenset(r.node for r in self.roots)
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """The groups of a graph in an order that respects their dependences, and what is stored."""
+
+    groups: tuple[Group, ...]
+    stored: frozenset[Value]
+    items: dict[Node, Item]
+    costs: dict[Node, float]
+
+
+def group(graph: Graph) -> Grouping:
+    """The groups of a graph of primitives."""
+    return _Grouper(graph).run()
+
+
+class _Probe:
+    """An access that records what a body reads and answers with placeholders."""
+
+    def __init__(self, grouper: _Grouper, group: Group, node: Node, live: frozenset[str]) -> None:
+        self.grouper, self.group, self.node, self.live = grouper, group, node, live
+
+    def read(self, operand: int, coordinates: Coordinates, guard: Expr | None = None) -> Expr:
+        value = self.node.operands[operand]
+        self.grouper.reads(self.group, value, coordinates, self.live)
+        return Name(value.type.dtype, "?")
+
+    def index(self, value: Expr, upper: Size) -> Size:
+        self.grouper.indices += 1
+        return dim.symbol(f"?{self.grouper.indices}", 0, upper)
+
+    def position(self, size: Size, dtype: DType) -> Expr:
+        return Name(dtype, "?")
+
+    def inside(self, conditions: Sequence[Size]) -> Expr | None:
+        return None if all(dim.nonnegative(c) for c in conditions) else Name(BOOL, "?")
+
+    def check(self, condition: Expr, message: str) -> None:
+        pass
+
+
+class _Grouper:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.items = {n: item_of(n) for n in graph.nodes}
+        self.order = {n: k for k, n in enumerate(graph.nodes)}
+        self.needed: set[Value] = set(graph.outputs)
+        for node in graph.nodes:
+            if isinstance(node.op.form, (forms.Control, forms.Opaque)):
+                self.needed.update(node.operands)
+            elif isinstance(node.op.form, forms.Scatter):
+                self.needed.add(node.operands[0])
+        self.readers: dict[Value, list[Group]] = {}
+        self.groups: list[Group] = []
+        self.stored: set[Value] = set()
+        self.indices = 0
+        self.axis_count = 0
+        self.upper = self._upper_costs()
+        self.leaves, self.simple = self._leaves()
+
+    # --- facts about nodes ------------------------------------------------------------------------
+
+    def _upper_costs(self) -> dict[Node, float]:
+        """The cost of an element if everything below it is inlined down to reductions."""
+        costs: dict[Node, float] = {}
+        for node, item in self.items.items():
+            below = sum(
+                costs[v.producer]
+                for v in dict.fromkeys(node.operands)
+                if v.producer is not None and not self._opaque(v.producer)
+            )
+            costs[node] = min(item.cost + below, 1e6)
+        return costs
+
+    def _opaque(self, node: Node) -> bool:
+        """Whether a node's elements are never computed inline."""
+        item = self.items[node]
+        return item.nest is None or item.reduces
+
+    def _leaves(self) -> tuple[dict[Value, int], dict[Node, bool]]:
+        """The inputs, reductions and so on that a value is computed from, as a set of bits; and the
+        nodes computed from at most one of them that is an input of the graph."""
+        bits: dict[Value, int] = {}
+        simple: dict[Node, bool] = {}
+
+        def leaf(value: Value) -> int:
+            if value not in bits:
+                number = splat(value)
+                bits[value] = 0 if number is not None else 1 << len(bits)
+            return bits[value]
+
+        for node in self.graph.nodes:
+            total = 0
+            for value in node.operands:
+                inner = value.producer
+                total |= bits[value] if inner is not None and value in bits else leaf(value)
+            sources = [v.producer for v in node.operands if v.producer is not None]
+            simple[node] = (
+                not self._opaque(node)
+                and total & (total - 1) == 0
+                and all(simple[s] or isinstance(s.op.form, forms.Literal) for s in sources)
+            )
+            for value in node.results:
+                if self._opaque(node):
+                    leaf(value)
+                else:
+                    bits[value] = total
+        inputs = dict(bits)
+        for node in self.graph.nodes:
+            if self._opaque(node):
+                total = 0
+                for value in node.operands:
+                    total |= bits.get(value, 0)
+                for value in node.results:
+                    inputs[value] = total
+        return inputs, simple
+
+    # --- reads ------------------------------------------------------------------------------------
+
+    def reads(self, group: Group, value: Value, coordinates: Coordinates, live: frozenset[str]) -> None:
+        if splat(value) is not None:
+            return
+        known = group.reads.setdefault(value, {})
+        if not known:
+            self.readers.setdefault(value, []).append(group)
+        known[coordinates] = known.get(coordinates, frozenset()) | live
+
+    def expand(
+        self, group: Group, node: Node, coordinates: Coordinates, reduced: Coordinates, live: Iterable[str]
+    ) -> None:
+        nest = self.items[node].nest
+        assert nest is not None
+        nest.body(_Probe(self, group, node, frozenset(live)), coordinates, reduced)
+
+    def new_axes(self, extents: Sequence[Size]) -> list[Axis]:
+        made: list[Axis] = []
+        for extent in extents:
+            if extent != 1:
+                made.append(Axis(f"@{self.axis_count}", extent))
+                self.axis_count += 1
+        return made
+
+    # --- the main road ----------------------------------------------------------------------------
+
+    def run(self) -> Grouping:
+        for node in reversed(self.graph.nodes):
+            self.place(node)
+        costs: dict[Node, float] = {}
+        for node, item in self.items.items():
+            costs[node] = item.cost + sum(
+                costs[v.producer]
+                for v in dict.fromkeys(node.operands)
+                if v.producer is not None and v not in self.stored and not self._opaque(v.producer)
+            )
+        return Grouping(self._ordered(), frozenset(self.stored), self.items, costs)
+
+    def _ordered(self) -> tuple[Group, ...]:
+        first = {g: min(self.order[r.node] for r in g.roots) for g in self.groups}
+        before: dict[Group, int] = dict.fromkeys(self.groups, 0)
+        for g in self.groups:
+            for user in g.after:
+                before[user] += 1
+        ready = [g for g in self.groups if before[g] == 0]
+        result: list[Group] = []
+        while ready:
+            ready.sort(key=lambda g: -first[g])
+            g = ready.pop()
+            result.append(g)
+            for user in sorted(g.after, key=lambda h: first[h]):
+                before[user] -= 1
+                if before[user] == 0:
+                    ready.append(user)
+        assert len(result) == len(self.groups), "groups depend on each other"
+        return tuple(result)
+
+    def place(self, node: Node) -> None:
+        item = self.items[node]
+        if isinstance(node.op.form, forms.Literal):
+            for value in node.results:
+                if value in self.needed or value in self.readers:
+                    self.stored.add(value)
+            return
+        if item.nest is None:
+            self._alone(node)
+            return
+        uses = [
+            (g, c, live)
+            for value in node.results
+            for g in self.readers.get(value, ())
+            for c, live in g.reads[value].items()
+        ]
+        wanted = any(v in self.needed for v in node.results)
+        if not item.reduces and not wanted and self._inline(node, uses):
+            for g, c, live in dict.fromkeys(uses):
+                self.expand(g, node, c, (), live)
+            return
+        if item.reduces and not wanted and self._join(node, uses):
+            return
+        self._store(node, uses)
+
+    def _alone(self, node: Node) -> None:
+        form = node.op.form
+        kind = type(form).__name__.lower()
+        made = Group(kind, [])
+        if isinstance(form, forms.Scan):
+            made.axes = self.new_axes(node.results[0].type.shape)
+            at = _coordinates(made.axes, node.results[0].type.shape)
+            made.roots.append(Root(node, at))
+            self._record(made, node)
+            self.reads(made, node.operands[0], at, frozenset(a.name for a in made.axes))
+            return
+        if isinstance(form, forms.Scatter):
+            types = tuple(v.type for v in node.operands)
+            extents = form.space(types, node.attributes)
+            made.axes = self.new_axes(extents)
+            at = _coordinates(made.axes, extents)
+            made.roots.append(Root(node, at))
+            self._record(made, node)
+            probe = _Probe(self, made, node, frozenset(a.name for a in made.axes))
+            form.locate(probe, at, types, node.attributes)
+            form.update(probe, at, types, node.attributes)
+            self._whole(made, node.operands[0])
+            return
+        made.roots.append(Root(node, ()))
+        self._record(made, node)
+        for operand in node.operands:
+            self._whole(made, operand)
+
+    def _whole(self, group: Group, value: Value) -> None:
+        """The group reads all of a stored value."""
+        self.reads(group, value, axes_of(value.type.shape, "all"), frozenset())
+
+    def _record(self, group: Group, node: Node) -> None:
+        """The group makes and stores the node."""
+        if group not in self.groups:
+            self.groups.append(group)
+        for value in node.results:
+            self.stored.add(value)
+            for reader in self.readers.get(value, ()):
+                if reader is not group:
+                    group.after.add(reader)
+            group.leaves |= self.leaves[value]
+
+    # --- inline -----------------------------------------------------------------------------------
+
+    def _inline(self, node: Node, uses: Sequence[tuple[Group, Coordinates, frozenset[str]]]) -> bool:
+        item, cost = self.items[node], self.upper[node]
+        places = {(g, c) for g, c, _ in uses}
+        unroll: list[tuple[Group, set[str]]] = []
+        turns = 0
+        for g, c, live in uses:
+            again, short = self._reused(g, c, live, cost)
+            limit = 0.5 if any(self.items[n].fused for n, _ in g.reductions) else REUSED
+            if g.kind != "row":
+                limit = REUSED
+            if again and cost > limit:
+                return False
+            turns += 1 if not again else 2
+            if short:
+                unroll.append((g, short))
+        if item.pieces > 1 and (len(places) > 1 or item.pieces > 4):
+            return False
+        if len({g for g, _ in places}) > 1:
+            moved = isinstance(node.op.form, forms.IndexMap) and item.cost == 0
+            if not moved and not (self.simple[node] and cost <= SHARED):
+                return False
+        elif cost * (len(places) - 1) > RECOMPUTE:
+            return False
+        for g, short in unroll:
+            g.unrolled |= short
+        return True
+
+    def _reused(
+        self, g: Group, coordinates: Coordinates, live: frozenset[str], cost: float
+    ) -> tuple[bool, set[str]]:
+        """Whether elements at these coordinates are computed again and again as the group's loops
+        run; and short axes that had better be unrolled so that they are not."""
+        inside = [{s.name for s in dim.symbols(c)} for c in coordinates]
+        present = set().union(*inside) if inside else set[str]()
+        if any(name.startswith("?") for name in present):
+            return cost > REUSED, set()
+        names = [a.name for a in (*g.space, *g.reduce) if a.name in live]
+        missing = [n for n in names if n not in present]
+        short = {
+            n
+            for n in missing
+            if cost > REUSED and _is_short(g.extent(n)) and n not in (g.reduced or ()) and g.kind == "row"
+        }
+        missing = [n for n in missing if n not in short and n not in g.unrolled]
+        last = max((k for k, n in enumerate(names) if n in present), default=-1)
+        hoisted = all(names.index(n) > last for n in missing)
+        overlapping = len(present & set(names)) > sum(1 for names in inside if names)
+        return (not hoisted) or overlapping, short
+
+    # --- join -------------------------------------------------------------------------------------
+
+    def _join(self, node: Node, uses: Sequence[tuple[Group, Coordinates, frozenset[str]]]) -> bool:
+        """Makes a reduction part of the one group that reads it, if the signature fits."""
+        readers = {g for g, _, _ in uses}
+        if len(readers) != 1 or len({c for _, c, _ in uses}) != 1:
+            return False
+        g, coordinates, _ = uses[0]
+        if g.kind != "row" or not self._fits(g, node, coordinates):
+            return False
+        self._reduce_in(g, node, coordinates)
+        return True
+
+    def _fits(self, g: Group, node: Node, coordinates: Coordinates) -> bool:
+        """Whether a reduction read at coordinates has the group's signature, or can set it."""
+        nest = self.items[node].nest
+        assert nest is not None
+        names = _plain_axes(coordinates)
+        if names is None or any(r.piece is not None for r in g.roots):
+            return False
+        extents = tuple(e for e in nest.reduce if e != 1)
+        if g.reduced is not None:
+            return set(names) == {a.name for a in g.space} and extents == tuple(a.extent for a in g.reduce)
+        rest = [a for a in g.axes if a.name not in names]
+        if rest and (tuple(a.extent for a in rest) != extents or self.items[node].fused):
+            return False
+        return all(r.over in (frozenset(names), frozenset(a.name for a in g.axes)) for r in g.roots)
+
+    def _reduce_in(self, g: Group, node: Node, coordinates: Coordinates) -> None:
+        nest = self.items[node].nest
+        assert nest is not None
+        if g.reduced is None:
+            names = _plain_axes(coordinates) or ()
+            rest = [a for a in g.axes if a.name not in names]
+            if not rest:
+                rest = self.new_axes(nest.reduce)
+                g.axes += rest
+            g.reduced = tuple(a.name for a in rest)
+        g.reductions.append((node, coordinates))
+        reduced = _coordinates(g.reduce, nest.reduce)
+        self.expand(g, node, coordinates, reduced, [a.name for a in g.axes])
+
+    # --- store ------------------------------------------------------------------------------------
+
+    def _store(self, node: Node, uses: Sequence[tuple[Group, Coordinates, frozenset[str]]]) -> None:
+        item = self.items[node]
+        form = node.op.form
+        if isinstance(form, forms.IndexMap) and item.pieces > 1:
+            self._store_pieces(node)
+            return
+        readers = list(dict.fromkeys(g for g, _, _ in uses))
+        for g in readers:
+            places = {c for h, c, _ in uses if h is g}
+            if len(places) == 1 and self._is_root_of(g, node, next(iter(places))):
+                if self._path(node, g):
+                    continue
+                self._add_root(g, node, next(iter(places)))
+                return
+        for g in self.groups:
+            at = self._sibling(g, node)
+            if at is not None and g not in readers and not self._path(node, g):
+                self._add_root(g, node, at)
+                return
+        nest = item.nest
+        assert nest is not None
+        made = Group("row", self.new_axes(nest.space))
+        self._add_root(made, node, _coordinates(made.axes, nest.space))
+
+    def _add_root(self, g: Group, node: Node, coordinates: Coordinates) -> None:
+        g.roots.append(Root(node, coordinates))
+        self._record(g, node)
+        if self.items[node].reduces:
+            self._reduce_in(g, node, coordinates)
+        else:
+            over = {s.name for c in coordinates for s in dim.symbols(c)}
+            self.expand(g, node, coordinates, (), over)
+
+    def _store_pieces(self, node: Node) -> None:
+        boxes = [p.box for p in pieces_of(node, axes_of(node.results[0].type.shape, "q"))]
+        for k, box in enumerate(boxes):
+            extents = [stop - start for start, stop in box]
+            made = Group("row", self.new_axes(extents))
+            offsets = _coordinates(made.axes, extents)
+            at = tuple(o + start for o, (start, _) in zip(offsets, box, strict=True))
+            made.roots.append(Root(node, at, k))
+            self._record(made, node)
+            probe = _Probe(self, made, node, frozenset(a.name for a in made.axes))
+            piece_element(probe, pieces_of(node, at)[k], node.results[0].type)
+
+    def _is_root_of(self, g: Group, node: Node, coordinates: Coordinates) -> bool:
+        """Whether a value that a group reads at coordinates may be made and stored by it."""
+        if g.kind != "row" or any(r.piece is not None for r in g.roots):
+            return False
+        if self.items[node].reduces:
+            return self._fits(g, node, coordinates)
+        names = _plain_axes(coordinates)
+        if names is None:
+            return False
+        everything = {a.name for a in g.axes}
+        return set(names) == everything or (g.reduced is not None and set(names) == {a.name for a in g.space})
+
+    def _sibling(self, g: Group, node: Node) -> Coordinates | None:
+        """Where a node that shares an input with a group, and its space, would be its root."""
+        if g.kind != "row" or len(g.roots) >= MOST_ROOTS or any(r.piece is not None for r in g.roots):
+            return None
+        item = self.items[node]
+        nest = item.nest
+        assert nest is not None
+        if not (g.leaves & self.leaves[node.results[0]]) or item.fused:
+            return None
+        if any(self.items[n].fused for n, _ in g.reductions):
+            return None
+        extents = tuple(e for e in nest.space if e != 1)
+        spaces = [g.space] if g.reduced is not None else []
+        if not item.reduces:
+            spaces.append(tuple(g.axes))
+        for axes in spaces:
+            if tuple(a.extent for a in axes) == extents:
+                at = _coordinates(axes, nest.space)
+                if not item.reduces or self._fits(g, node, at):
+                    return at
+        return None
+
+    def _path(self, node: Node, target: Group) -> bool:
+        """Whether some other group lies between the node and the group."""
+        stack = [g for v in node.results for g in self.readers.get(v, ()) if g is not target]
+        seen: set[Group] = set(stack)
+        while stack:
+            for user in stack.pop().after:
+                if user is target:
+                    return True
+                if user not in seen:
+                    seen.add(user)
+                    stack.append(user)
+        return False
+
+
+def _is_short(extent: Size) -> bool:
+    return isinstance(extent, int) and extent <= SHORT
+
+
+def _plain_axes(coordinates: Coordinates) -> tuple[str, ...] | None:
+    """The names of axes when each coordinate is an axis of its own, or 0."""
+    names: list[str] = []
+    for c in coordinates:
+        if isinstance(c, int) and c == 0:
+            continue
+        atom = dim.sole_atom(c)
+        if not isinstance(atom, dim.Symbol) or not atom.name.startswith("@"):
+            return None
+        names.append(atom.name)
+    return tuple(names) if len(set(names)) == len(names) else None
+
+
+def _coordinates(axes: Sequence[Axis], extents: Sequence[Size]) -> Coordinates:
+    """The axes as coordinates of a space; 0 where its extent is 1."""
+    rest = iter(axes)
+    return tuple(0 if e == 1 else next(rest).symbol for e in extents)

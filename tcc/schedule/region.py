@@ -1,0 +1,268 @@
+"""A graph as statements of an entry: its groups in order, each a kernel, a copy or a host loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tcc.ir import dim, forms
+from tcc.ir.dim import Size
+from tcc.ir.dtype import DType
+from tcc.ir.graph import Constant, Graph, Node, Value
+from tcc.schedule import buffers, opaque, row, scan, scatter
+from tcc.schedule.facts import Facts
+from tcc.schedule.group import Group, Grouping, group
+from tcc.schedule.program import Copy, Loop, Stmt, View
+from tcc.schedule.row import Emitted
+
+
+class Host(Protocol):
+    """What a region asks of its entry."""
+
+    facts: Facts
+    messages: list[str]
+    symbols: Sequence[str]
+
+    def temporary(self, value: Value) -> View:
+        """A new arena buffer for a value, alive from now on."""
+        ...
+
+    def double(self, dtype: DType, size: Size) -> tuple[str, Size]:
+        """An arena buffer with two halves, and the distance between them in elements."""
+        ...
+
+    def weight(self, constant: Constant) -> View:
+        """The buffer of a constant, one for each digest."""
+        ...
+
+    def tick(self) -> None:
+        """The next statement begins."""
+        ...
+
+    def used(self, view: View) -> None:
+        """A view is used by the current statement."""
+        ...
+
+    def call(self, node: Node, emitted: Emitted, views: Mapping[str, View]) -> Stmt:
+        """Adds a kernel, and the statement that calls it."""
+        ...
+
+    def loop_axis(self) -> str:
+        """A name for a host loop's axis."""
+        ...
+
+
+@dataclass(eq=False)
+class Region:
+    """``given`` are the views of the graph's inputs, ``targets`` where outputs are to be (None:
+    anywhere). ``in_place``: for an output's number, the input that it may be written over."""
+
+    host: Host
+    graph: Graph
+    given: Mapping[Value, View]
+    targets: Sequence[View | None]
+    in_place: Mapping[int, Value] = field(default_factory=dict["int", "Value"])
+    stmts: list[Stmt] = field(default_factory=list["Stmt"])
+    views: dict[Value, View] = field(default_factory=dict["Value", "View"])
+
+    def run(self) -> list[Stmt]:
+        """The statements; afterwards `views` has every output's place."""
+        self.views.update(self.given)
+        self.grouping: Grouping = group(self.graph)
+        self.last = self._last_uses()
+        self.direct = self._direct()
+        self.views.update(self.direct)
+        for node in self.graph.nodes:
+            if isinstance(node.op.form, forms.Literal) and node.results[0] in self.grouping.stored:
+                self.views[node.results[0]] = self.host.weight(node.attributes["value"])
+        for number, g in enumerate(self.grouping.groups):
+            self.host.tick()
+            self._group(number, g)
+        self.host.tick()
+        self._copies()
+        return self.stmts
+
+    def _last_uses(self) -> dict[Value, int]:
+        """For each value the number of the last group that reads it; outputs live on."""
+        last: dict[Value, int] = {}
+        for number, g in enumerate(self.grouping.groups):
+            for value in g.reads:
+                last[value] = number
+        for value in self.graph.outputs:
+            last[value] = len(self.grouping.groups)
+        return last
+
+    def _direct(self) -> dict[Value, View]:
+        """Outputs that are written to their target right away."""
+        direct: dict[Value, View] = {}
+        for value, target in zip(self.graph.outputs, self.targets, strict=True):
+            made = value.producer is not None and not isinstance(value.producer.op.form, forms.Literal)
+            if target is not None and made and value not in direct:
+                direct[value] = target
+        return direct
+
+    def _copies(self) -> None:
+        for value, target in zip(self.graph.outputs, self.targets, strict=True):
+            view = self.views[value]
+            self.host.used(view)
+            if target is not None and view != target:
+                self.stmts.append(Copy(view, target, value.type.size, value.location))
+
+    # --- groups -------------------------------------------------------------------------------------
+
+    def _group(self, number: int, g: Group) -> None:
+        node = g.roots[0].node
+        for value in g.reads:
+            if value in self.views:
+                self.host.used(self.views[value])
+        if g.kind == "control":
+            self.stmts += _control(self, node)
+            for value in node.operands:
+                self.host.used(self.views[value])
+            return
+        if g.kind == "scatter":
+            self._scatter_start(number, node)
+        else:
+            self._made(g)
+        names, views = self.named(g)
+        emitters: dict[str, Callable[..., Emitted]] = {
+            "row": row.emit,
+            "scan": scan.emit,
+            "scatter": scatter.emit,
+            "opaque": opaque.emit,
+        }
+        host = self.host
+        taken = [*host.symbols, *names.values()]
+        emitted = emitters[g.kind](g, self.grouping, names, host.facts, host.messages, taken)
+        if g.kind == "row":
+            emitted = self._share(number, g, emitted, names)
+        for value, name in names.items():
+            views[name] = self.place(value) if value not in self.views else self.views[value]
+        self.stmts.append(host.call(node, emitted, views))
+
+    def _made(self, g: Group) -> None:
+        """Results that have a place already stay there; the rest get one after sharing."""
+        for root in g.roots:
+            for value in root.node.results:
+                if value in self.views:
+                    self.host.used(self.views[value])
+
+    def place(self, value: Value) -> View:
+        """The view of a value that this group makes; a new temporary if it has none."""
+        if value not in self.views:
+            self.views[value] = self.host.temporary(value)
+        self.host.used(self.views[value])
+        return self.views[value]
+
+    def named(self, g: Group) -> tuple[dict[Value, str], dict[str, View]]:
+        """A parameter name for each stored value that a group reads or writes, and the known views."""
+        values = [*g.reads, *(v for r in g.roots for v in r.node.results)]
+        names: dict[Value, str] = {}
+        used: set[str] = set(self.host.symbols)
+        for value in dict.fromkeys(values):
+            if value not in self.grouping.stored and value not in self.given:
+                continue
+            view = self.views.get(value)
+            base = view.buffer if view is not None else "t"
+            name, count = base, 0
+            while name in used:
+                count += 1
+                name = f"{base}_{count}"
+            used.add(name)
+            names[value] = name
+        return names, {names[v]: self.views[v] for v in names if v in self.views}
+
+    def _scatter_start(self, number: int, node: Node) -> None:
+        """The result begins as the first operand: that operand's buffer if it dies here, else a copy."""
+        result, operand = node.results[0], node.operands[0]
+        if result not in self.views and self._dies(number, operand, result):
+            self.views[result] = self.views[operand]
+            return
+        source, target = self.views[operand], self.place(result)
+        self.stmts.append(Copy(source, target, result.type.size, node.location))
+        self.host.tick()
+        self.host.used(target)
+
+    def _share(self, number: int, g: Group, emitted: Emitted, names: Mapping[Value, str]) -> Emitted:
+        """Results written over operands that die here and are addressed alike."""
+        taken: set[Value] = set()
+        for root in g.roots:
+            for value in root.node.results:
+                if root.piece is not None or (value in self.views and value not in self._over()):
+                    continue
+                for operand in g.reads:
+                    if operand in taken or operand not in names or not self._dies(number, operand, value):
+                        continue
+                    if operand.type.dtype != value.type.dtype or operand.type.size != value.type.size:
+                        continue
+                    if not buffers.may_share(emitted.body, names[operand], names[value]):
+                        continue
+                    body, parameters = buffers.share(
+                        emitted.body, emitted.parameters, names[operand], names[value]
+                    )
+                    emitted = Emitted(body, parameters)
+                    self.views[value] = self.views[operand]
+                    taken.add(operand)
+                    break
+        return emitted
+
+    def _over(self) -> dict[Value, Value]:
+        """Outputs that may be written over an input, with that input."""
+        return {self.graph.outputs[k]: v for k, v in self.in_place.items()}
+
+    def _dies(self, number: int, operand: Value, value: Value) -> bool:
+        """Whether the operand's memory may be overwritten by the value in this group."""
+        if self.last.get(operand) != number:
+            return False
+        if operand in self.given:
+            return self._over().get(value) is operand
+        shared = [v for v, view in self.views.items() if view == self.views[operand] and v is not operand]
+        if any(self.last.get(v, -1) >= number for v in shared):
+            return False
+        producer = operand.producer
+        literal = producer is not None and isinstance(producer.op.form, forms.Literal)
+        return not literal and operand not in self.direct and value not in self.direct
+
+
+def _control(outer: Region, node: Node) -> list[Stmt]:
+    """A scan as a host loop: the state in two halves of a buffer, one read while the other is written."""
+    host, attributes = outer.host, node.attributes
+    carries, consts, length = attributes["carries"], attributes["consts"], attributes["length"]
+    body: Graph = attributes["body"]
+    axis = host.loop_axis()
+    step: Size = dim.axis(axis, length)
+    row: Size = length - 1 - step if attributes.get("reverse") else step
+    stmts: list[Stmt] = []
+    doubles: list[tuple[str, Size]] = []
+    for value in node.operands[:carries]:
+        buffer, half = host.double(value.type.dtype, value.type.size)
+        doubles.append((buffer, half))
+        host.used(View(buffer))
+        stmts.append(Copy(outer.views[value], View(buffer), value.type.size, node.location))
+    for value in node.results[carries:]:
+        outer.place(value)
+    host.tick()
+    odd, even = dim.mod(step, 2), dim.mod(step + 1, 2)
+    given = [View(b, half * odd) for b, half in doubles]
+    given += [outer.views[v] for v in node.operands[carries : carries + consts]]
+    for value in node.operands[carries + consts :]:
+        view = outer.views[value]
+        given.append(View(view.buffer, view.offset + row * dim.product(value.type.shape[1:])))
+    targets = [View(b, half * even) for b, half in doubles]
+    for value in node.results[carries:]:
+        view = outer.views[value]
+        targets.append(View(view.buffer, view.offset + row * dim.product(value.type.shape[1:])))
+    inner = Region(host, body, dict(zip(body.inputs, given, strict=True)), targets)
+    inside = inner.run()
+    stmts.append(Loop(axis, 0, length, tuple(inside), location=node.location))
+    host.tick()
+    for view in (*given, *targets):
+        host.used(view)
+    for value, (buffer, half) in zip(node.results[:carries], doubles, strict=True):
+        final = View(buffer, half * dim.mod(length, 2))
+        if value in outer.views:
+            stmts.append(Copy(final, outer.views[value], value.type.size, node.location))
+        else:
+            outer.views[value] = final
+    return stmts

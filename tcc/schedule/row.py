@@ -1,0 +1,313 @@
+"""Kernels of loops over axes: elementwise, reductions, and rows of dependent reductions.
+
+Within a group the reductions of one level (the number of reductions below them) are carried by one
+pass over the reduced axes; full results are stored in the first pass that can, results of the space
+after the last. An expensive element that a later pass needs again is kept in a row of scratch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from tcc.ir import dim
+from tcc.ir.dim import Size
+from tcc.ir.dtype import DType
+from tcc.ir.forms import Coordinates, Literal
+from tcc.ir.graph import Node, Value
+from tcc.ir.location import Location
+from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name, apply
+from tcc.schedule import axes as planning
+from tcc.schedule.axes import BLOCK, Plan, PlanLoop
+from tcc.schedule.block import OpenLoop, Scope
+from tcc.schedule.element import KernelBuilder, linear
+from tcc.schedule.facts import Facts
+from tcc.schedule.group import RECOMPUTE, Group, Grouping, Root
+from tcc.schedule.nests import piece_element, pieces_of
+from tcc.schedule.program import Alloc, Block, Buffer, Carry, Load, Parameter, Store
+
+SCRATCH_BYTES = 16 << 10
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A kernel's inside: its block and buffers."""
+
+    body: Block
+    parameters: tuple[Parameter, ...]
+
+
+def emit(
+    group: Group,
+    grouping: Grouping,
+    stored: Mapping[Value, str],
+    facts: Facts,
+    messages: list[str],
+    taken: Sequence[str],
+) -> Emitted:
+    """The kernel of a row group, planned from a first emission."""
+
+    def emitted(plan: Plan) -> _Row:
+        row = _Row(group, grouping, stored, facts, messages, taken, plan)
+        row.emit()
+        return row
+
+    plan = planning.natural(group, taken)
+    first = emitted(plan)
+    fused = sum(grouping.items[n].fused for n, _ in group.reductions)
+    row = emitted(planning.choose(plan, first, facts, fused, first.carry_count))
+    return Emitted(row.block(), row.parameters())
+
+
+@dataclass(eq=False)
+class _Running:
+    """A reduction in a pass: the names of its carries, one for each loop, outermost first."""
+
+    node: Node
+    coordinates: Coordinates
+    names: list[tuple[str, ...]]
+    update: tuple[Expr, ...] = field(default=())
+
+
+class _Row(KernelBuilder):
+    def __init__(
+        self,
+        group: Group,
+        grouping: Grouping,
+        stored: Mapping[Value, str],
+        facts: Facts,
+        messages: list[str],
+        taken: Sequence[str],
+        plan: Plan,
+    ) -> None:
+        names = [*taken, *(x.name for x in (*plan.space, *plan.reduce))]
+        reductions = frozenset(n for n, _ in group.reductions)
+        super().__init__(grouping.items, stored, group.nodes, reductions, messages, names)
+        self.group = group
+        self.grouping = grouping
+        self.facts = facts
+        self.plan = plan
+        self.carry_count = 0
+        self.places: dict[str, Size] = {}
+        for loop in (*plan.space, *plan.reduce):
+            self.places |= loop.coordinates()
+        self.rows: dict[tuple[Node, Coordinates], str] = {}
+        self.levels = self._levels()
+
+    # --- the shape of the kernel --------------------------------------------------------------------
+
+    def emit(self) -> None:
+        location = self.group.roots[0].node.location
+        for loop in self.plan.space:
+            self.open(_opened(loop, location))
+        self.row_scope = self.scope
+        full, partial = self._roots()
+        last = max([self.levels[n] for n, _ in self.group.reductions] + [self.levels[r.node] for r, _ in full], default=-1)
+        if self.group.reduced is None:
+            self._store_all(full + partial)
+        else:
+            for level in range(last + 1):
+                self._pass(level, [(r, c) for r, c in full if self.levels[r.node] == level], location)
+            self._store_all(partial)
+        for _ in self.plan.space:
+            self.close()
+
+    def _instances(self) -> list[dict[str, Size]]:
+        """The values of the unrolled axes, in order."""
+        axes = self.plan.unrolled
+        ranges = [range(a.extent) for a in axes if isinstance(a.extent, int)]
+        return [{a.name: p for a, p in zip(axes, point, strict=True)} for point in product(*ranges)]
+
+    def _at(self, coordinates: Coordinates, instance: Mapping[str, Size]) -> Coordinates:
+        return tuple(dim.substitute(c, {**self.places, **instance}) for c in coordinates)
+
+    def _roots(self) -> tuple[list[tuple[Root, Coordinates]], list[tuple[Root, Coordinates]]]:
+        """The roots with their coordinates: over the reduced axes too, and over the space only."""
+        full: list[tuple[Root, Coordinates]] = []
+        partial: list[tuple[Root, Coordinates]] = []
+        reduced = set(self.group.reduced or ())
+        for root in self.group.roots:
+            target = full if root.over & reduced else partial
+            target += [(root, self._at(root.coordinates, i)) for i in self._instances()]
+        return full, partial
+
+    def _levels(self) -> dict[Node, int]:
+        """For each node made in this kernel, how many dependent reductions are below it."""
+        levels: dict[Node, int] = {}
+        inside = {*self.reductions, *self.own}
+        for node in self._needed():
+            below = 0
+            for value in node.operands:
+                source = value.producer
+                if source is None or source not in levels:
+                    continue
+                if value in self.stored and source not in inside:
+                    continue
+                below = max(below, levels[source] + (1 if source in self.reductions else 0))
+            levels[node] = below
+        return levels
+
+    def _needed(self) -> list[Node]:
+        """The nodes that this kernel computes, operands first."""
+        wanted: set[Node] = set()
+        stack = [*(r.node for r in self.group.roots), *self.reductions]
+        while stack:
+            node = stack.pop()
+            if node in wanted or isinstance(node.op.form, Literal):
+                continue
+            wanted.add(node)
+            for value in node.operands:
+                source = value.producer
+                if source is not None and (value not in self.stored or source in self.own):
+                    stack.append(source)
+        return [n for n in self.items if n in wanted]
+
+    # --- stores -------------------------------------------------------------------------------------
+
+    def _elements(self, root: Root, at: Coordinates) -> list[Store]:
+        node = root.node
+        if root.piece is None:
+            parts = [self.element(v, at) for v in node.results]
+        else:
+            piece = pieces_of(node, at)[root.piece]
+            type = node.results[0].type
+            parts = self.complete(node, lambda access: (piece_element(access, piece, type),))
+        return [self.store(v, at, p, node.location) for v, p in zip(node.results, parts, strict=True)]
+
+    def _store_all(self, roots: Sequence[tuple[Root, Coordinates]]) -> None:
+        """All elements first, then all stores: a result may take the place of an operand."""
+        stores = [s for root, at in roots for s in self._elements(root, at)]
+        for store in stores:
+            self.add(store)
+
+    # --- passes -------------------------------------------------------------------------------------
+
+    def _pass(self, level: int, roots: Sequence[tuple[Root, Coordinates]], location: Location) -> None:
+        running = [
+            _Running(node, self._at(coordinates, instance), [])
+            for node, coordinates in self.group.reductions
+            if self.levels[node] == level
+            for instance in self._instances()
+        ]
+        self.carry_count = max(self.carry_count, len(running))
+        self.inner = True
+        loops = self._open_pass(location)
+        for r in running:
+            arity = len(self._dtypes(r.node))
+            r.names = [tuple(self.fresh("r") for _ in range(arity)) for _ in loops]
+            if self._is_state(r.node):
+                for names in r.names:
+                    self.depths.update((n, len(self.scopes) - 1) for n in names)
+        for r in running:
+            self._update(r)
+        self._store_all(roots)
+        for k in reversed(range(len(loops))):
+            for r in running:
+                loops[k].carries.append(self._carry(r, k, len(loops)))
+            self.close()
+        self.passes.append(loops[-1].scope)
+        self.inner = False
+        for r in running:
+            nest = self.items[r.node].nest
+            assert nest is not None
+            dtypes = self._dtypes(r.node)
+            combined = tuple(Name(d, n) for d, n in zip(dtypes, r.names[0], strict=True))
+            parts = tuple(self.bind(p, r.node.location) for p in nest.finish(combined))
+            self.remember((r.node, r.coordinates, None), parts)
+
+    def _open_pass(self, location: Location) -> list[OpenLoop]:
+        loops: list[OpenLoop] = []
+        for loop in self.plan.reduce:
+            if loop.blocked:
+                block = self._block_axis(loop)
+                count = dim.ceildiv(loop.extent, BLOCK)
+                loops.append(self.open(OpenLoop(block, 0, count, location=location)))
+                start = BLOCK * dim.axis(block, count)
+                stop = dim.minimum(start + BLOCK, loop.extent)
+                loops.append(self.open(_opened(loop, location, start, stop)))
+            else:
+                loops.append(self.open(_opened(loop, location)))
+        return loops
+
+    def _block_axis(self, loop: PlanLoop) -> str:
+        name = f"{loop.name}_block"
+        while name in self.taken and name not in self.depths:
+            name += "_"
+        return name
+
+    def _dtypes(self, node: Node) -> tuple[DType, ...]:
+        nest = self.items[node].nest
+        assert nest is not None
+        return nest.dtypes
+
+    def _is_state(self, node: Node) -> bool:
+        """A sum of products along a loop without lanes: one fused operation a step."""
+        return self.items[node].fused and all(x.lanes == 1 and x.copies == 1 for x in self.plan.reduce)
+
+    def _update(self, r: _Running) -> None:
+        nest = self.items[r.node].nest
+        assert nest is not None
+        reduced = iter(self.group.reduce)
+        at = tuple(0 if e == 1 else next(reduced).symbol for e in nest.reduce)
+        inner = self._at(at, {})
+        if not self._is_state(r.node):
+            r.update = self.complete(r.node, lambda access: nest.body(access, r.coordinates, inner))
+            for part in r.update:
+                self.widen(part.dtype)
+            return
+        (part,) = self.complete(r.node, lambda access: nest.body(access, r.coordinates, inner), bind=False)
+        old = Name(part.dtype, r.names[-1][0])
+        self.widen(part.dtype)
+        if isinstance(part, Apply) and part.op == "mul" and part.dtype.is_float and self.facts.fma:
+            new: Expr = apply("fma", *part.args, old)
+        else:
+            (new,) = COMBINES[nest.combine].apply((old,), (part,))
+        r.update = (self.bind(new, r.node.location),)
+
+    def _carry(self, r: _Running, loop: int, loops: int) -> Carry:
+        nest = self.items[r.node].nest
+        assert nest is not None
+        dtypes = nest.dtypes
+        combine = COMBINES[nest.combine]
+        names = r.names[loop]
+        init = tuple(Const(d, v) for d, v in zip(dtypes, combine.identity(dtypes), strict=True))
+        update: tuple[Expr, ...] = r.update
+        if loop < loops - 1:
+            update = tuple(Name(d, n) for d, n in zip(dtypes, r.names[loop + 1], strict=True))
+        if self._is_state(r.node):
+            if loop > 0:
+                init = tuple(Name(d, n) for d, n in zip(dtypes, r.names[loop - 1], strict=True))
+            return Carry(names, dtypes, init, update, location=r.node.location)
+        return Carry(names, dtypes, init, update, nest.combine, location=r.node.location)
+
+    # --- rows of scratch ----------------------------------------------------------------------------
+
+    def kept(self, node: Node, coordinates: Coordinates) -> tuple[Expr, ...] | None:
+        if not self.inner or self.plan.lanes_in_space or self.grouping.costs[node] <= RECOMPUTE:
+            return None
+        for scope in self.passes:
+            found = scope.known.get((node, coordinates, None))
+            if found is not None and len(found) == 1 and not isinstance(found[0], Const):
+                return self._from_row(node, coordinates, scope, found[0])
+        return None
+
+    def _from_row(self, node: Node, coordinates: Coordinates, scope: Scope, element: Expr) -> tuple[Expr, ...]:
+        index = linear([x.extent for x in self.plan.reduce], [x.symbol for x in self.plan.reduce])
+        name = self.rows.get((node, coordinates))
+        if name is None:
+            name = self.fresh("row")
+            self.rows[node, coordinates] = name
+            size = dim.product(x.extent for x in self.plan.reduce)
+            small = isinstance(size, int) and size * element.dtype.bytes <= SCRATCH_BYTES
+            self.alloc(Alloc(Buffer(name, element.dtype, size, "scratch" if small else "worker")), self.row_scope)
+            scope.stmts.append(Store(name, index, element, location=node.location))
+        self.widen(element.dtype)
+        loaded = self.let(Load(element.dtype, name, index, None, node.location), node.location)
+        self.remember((node, coordinates, None), (loaded,))
+        return (loaded,)
+
+
+def _opened(loop: PlanLoop, location: Location, lo: Size = 0, hi: Size | None = None) -> OpenLoop:
+    stop = loop.extent if hi is None else hi
+    return OpenLoop(loop.name, lo, stop, loop.lanes, loop.copies, loop.mapping, location=location)
