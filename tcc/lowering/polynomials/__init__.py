@@ -5,5 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tcc.lowering.lanes import Lanes
+from tcc.lowering.polynomials.exponential import cosh, exp, exp2, expm1, sinh, tanh
+from tcc.lowering.polynomials.logarithm import arccosh, arcsinh, arctanh, log, log1p, log2, log10
 
-TABLE: Mapping[str, Callable[..., Lanes]] = {}
+TABLE: Mapping[str, Callable[..., Lanes]] = {
+    f.__name__: f for f in (exp, exp2, expm1, log, log2, log10, log1p, sinh, cosh, tanh, arcsinh, arccosh, arctanh)
+}
