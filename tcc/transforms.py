@@ -59,7 +59,7 @@ def _transformed(f: Function, body: Function, prefix: str) -> Function:
     name = f"{prefix}_{getattr(f, '__name__', 'function')}"
     called = functools.update_wrapper(traced_or_computed(body, name), f.python if isinstance(f, Traceable) else f)
     called.__name__ = name
-    return f.with_python(called, name) if isinstance(f, Traceable) else called
+    return cast(Function, f.with_python(called, name)) if isinstance(f, Traceable) else called
 
 
 def _value_and_grad(
@@ -88,10 +88,10 @@ def _value_and_grad(
 def _checked_loss(f: Function, result: Any, has_aux: bool) -> Any:
     if has_aux and not (isinstance(result, tuple) and len(cast("tuple[Any, ...]", result)) == 2):
         raise UserError(f"'{_name(f)}' must return (value, aux): has_aux is set", where=locations.user_line().place())
-    loss = result[0] if has_aux else result
+    loss: Any = result[0] if has_aux else result
     if isinstance(loss, (tuple, list, dict)) or loss is None:
         raise UserError(
-            f"'{_name(f)}' returns {type(cast(Any, loss)).__name__}, and only a scalar has a gradient",
+            f"'{_name(f)}' returns {type(loss).__name__}, and only a scalar has a gradient",
             where=locations.user_line().place(),
             fix="return one scalar, or (scalar, other results) with has_aux=True",
         )
@@ -217,8 +217,9 @@ def _mapped(f: Function, in_axes: Any, out_axes: Any, args: tuple[Any, ...], kwa
     region = trace_region(call, types, f"vmap of {_name(f)}")
     batched = batch(region.graph, [True] * len(moved) + [False] * len(region.captures), size)
     found = inline(batched, [*moved, *region.captures])
-    places = _spread(out_axes, region.results, "out_axes")
-    if any(p is None for p in places):
+    spread = _spread(out_axes, region.results, "out_axes")
+    places = [p for p in spread if p is not None]
+    if len(places) < len(spread):
         raise UserError("out_axes=None: the results of vmap are all mapped", where=locations.user_line().place())
     scope = here("vmap")
     return unflatten(region.results, [Tracer(_moved(t.value, 0, p), scope) for t, p in zip(found, places, strict=True)])

@@ -1,0 +1,1 @@
+"""Foreign programs to graphs, one folder for each kind."""

@@ -22,47 +22,18 @@ from tcc.frontends.numpy.operand import Traced, as_operand, as_value, attribute,
 from tcc.frontends.numpy.size import TracedSize
 from tcc.ir import dtype as dt
 from tcc.ir import location as locations
+from tcc.ir.dim import Dim
 from tcc.ir.dtype import DType
 from tcc.ir.graph import Value
 from tcc.ir.location import is_user_file
 
-ARRAYS = frozenset(
-    [
-        "a",
-        "b",
-        "x",
-        "y",
-        "x1",
-        "x2",
-        "arr",
-        "arrays",
-        "array",
-        "condition",
-        "m",
-        "v",
-        "ary",
-        "A",
-        "B",
-        "values",
-        "indices",
-        "fill_value",
-        "a_min",
-        "a_max",
-        "min",
-        "max",
-        "weights",
-        "element",
-        "test_elements",
-        "start",
-        "stop",
-        "repeats_array",
-        "val",
-        "obj",
-    ]
-)
+_ARRAYS = """
+    a b x y x1 x2 arr array condition m v ary A B values indices fill_value a_min a_max min max start stop
+"""
+ARRAYS = frozenset(_ARRAYS.split())
 """The parameters of NumPy's functions that are arrays; the others are sizes, axes, dtypes and flags."""
 
-SEQUENCES = frozenset(["arrays", "tup", "choicelist", "condlist", "operands"])
+SEQUENCES = frozenset(("arrays", "tup"))
 """The parameters that are sequences of arrays."""
 
 
@@ -76,7 +47,7 @@ def located(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 def ufunc(function: np.ufunc, method: str, inputs: Sequence[Any], keywords: Mapping[str, Any]) -> tuple[Any, bool]:
     """The graph value(s) of a ufunc's call, and whether they are weak (all operands were Python scalars)."""
-    name = function.__name__ if method == "__call__" else f"{function.__name__}.{method}"
+    name: str = function.__name__ if method == "__call__" else f"{function.__name__}.{method}"
     if method == "at":
         _refuse_at(name)
     kept = _ufunc_keywords(name, keywords)
@@ -95,7 +66,29 @@ def ufunc(function: np.ufunc, method: str, inputs: Sequence[Any], keywords: Mapp
     if "dtype" in kept:
         target = dtype(kept["dtype"])
         converted = [located(ops.astype, as_value(x), target) for x in converted]
-    return located(row, *converted), weak
+    return located(row, *_as_numpy_casts(function, converted)), weak
+
+
+def _as_numpy_casts(function: np.ufunc, converted: list[Any]) -> list[Any]:
+    """The operands in the dtypes that NumPy's own loop for them takes; NumPy is asked."""
+    kinds = [x.type.dtype.numpy if isinstance(x, Value) else int if isinstance(x, Dim) else type(x) for x in converted]
+    given = tuple(np.dtype(k) if k is bool else k for k in kinds)
+    if function.signature is not None or dt.BF16.numpy in given:
+        return converted
+    try:
+        loop = function.resolve_dtypes((*given, *[None] * function.nout))
+    except TypeError:
+        names = " and ".join(x.type.dtype.name if isinstance(x, Value) else type(x).__name__ for x in converted)
+        raise UserError(
+            f"{function.__name__} of {names} is not defined",
+            where=locations.user_line().place(),
+            why="NumPy refuses it too",
+            fix="convert an operand with astype",
+        ) from None
+    return [
+        located(ops.astype, x, dt.of(target)) if isinstance(x, Value) and x.type.dtype.numpy != target else x
+        for x, target in zip(converted, loop, strict=False)
+    ]
 
 
 def _ufunc_keywords(name: str, keywords: Mapping[str, Any]) -> dict[str, Any]:

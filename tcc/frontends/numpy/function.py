@@ -6,7 +6,7 @@ import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from tcc.errors import Place, UserError
 from tcc.frontends.numpy.operand import Traced
@@ -31,7 +31,7 @@ class Traceable:
         self.name: str = python.__name__
         self.where = where if where is not None else definition(python).place()
         self.signature = from_specs(python, specs, self.where) if specs else None
-        functools.update_wrapper(self, python)
+        functools.update_wrapper(cast(Any, self), python)
 
     def __repr__(self) -> str:
         if self.signature is None:

@@ -6,7 +6,7 @@ scope that it uses becomes an input of it, a capture. Python knows nothing of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -74,7 +74,7 @@ def current() -> Scope | None:
 
 
 @contextmanager
-def entered(scope: Scope) -> Iterator[Scope]:
+def entered(scope: Scope) -> Generator[Scope]:
     """Within the block, operations on traced values belong to ``scope``."""
     token = _current.set(scope)
     try:
@@ -87,7 +87,7 @@ _eager: ContextVar[bool] = ContextVar("tcc_eager", default=False)
 
 
 @contextmanager
-def eager() -> Iterator[None]:
+def eager() -> Generator[None]:
     """Within the block, calling a ``tcc.function`` runs its Python body on NumPy values."""
     token = _eager.set(True)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -49,7 +49,7 @@ def load_source(path: Path) -> ModuleType:
 
 
 @contextmanager
-def user_errors(what: str) -> Iterator[None]:
+def user_errors(what: str) -> Generator[None]:
     """What the user's code raises in the block becomes a UserError at the user's line."""
     try:
         yield

@@ -76,7 +76,7 @@ class StateVariable:
             )
         else:
             slot = self._slot(scope)
-            slot.now = self._checked_value(as_operand(new), slot)
+            slot.now = self._checked_value(as_operand(new))
 
     def _checked(self, new: Any) -> np.ndarray[Any, Any]:
         array = np.asarray(new, self.type.dtype.numpy) if is_scalar(new) else np.asarray(new)
@@ -85,7 +85,7 @@ class StateVariable:
             raise self._mismatch(found)
         return array
 
-    def _checked_value(self, new: Any, slot: Slot) -> Value:
+    def _checked_value(self, new: Any) -> Value:
         if not isinstance(new, Value):
             new = ops.full(self.type.shape, new, dtype=self.type.dtype)
         if new.type != self.type:

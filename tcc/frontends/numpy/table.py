@@ -3,84 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import reduce
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from tcc import ops
+from tcc.errors import Unsupported, UserError
 from tcc.ir import dtype as dt
 from tcc.ir.graph import Value
 
 Row = Callable[..., Any]
 
-_SAME_UFUNCS = [
-    "add",
-    "subtract",
-    "multiply",
-    "divide",
-    "floor_divide",
-    "remainder",
-    "fmod",
-    "negative",
-    "sign",
-    "power",
-    "sqrt",
-    "cbrt",
-    "square",
-    "reciprocal",
-    "exp",
-    "exp2",
-    "expm1",
-    "log",
-    "log2",
-    "log10",
-    "log1p",
-    "sin",
-    "cos",
-    "tan",
-    "arcsin",
-    "arccos",
-    "arctan",
-    "arctan2",
-    "sinh",
-    "cosh",
-    "tanh",
-    "arcsinh",
-    "arccosh",
-    "arctanh",
-    "floor",
-    "ceil",
-    "trunc",
-    "rint",
-    "maximum",
-    "minimum",
-    "fmax",
-    "fmin",
-    "copysign",
-    "equal",
-    "not_equal",
-    "less",
-    "less_equal",
-    "greater",
-    "greater_equal",
-    "logical_and",
-    "logical_or",
-    "logical_xor",
-    "logical_not",
-    "bitwise_and",
-    "bitwise_or",
-    "bitwise_xor",
-    "left_shift",
-    "right_shift",
-    "isnan",
-    "isinf",
-    "isfinite",
-    "signbit",
-    "matmul",
-    "vecdot",
-]
+_SAME_UFUNCS = """
+    add subtract multiply divide floor_divide remainder fmod negative sign power sqrt cbrt square reciprocal exp exp2
+    expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh floor
+    ceil trunc rint maximum minimum fmax fmin copysign equal not_equal less less_equal greater greater_equal
+    logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor left_shift right_shift isnan
+    isinf isfinite signbit matmul
+"""
 """Ufuncs that have the op's name."""
 
 _RENAMED_UFUNCS: dict[np.ufunc, str] = {
@@ -90,75 +31,34 @@ _RENAMED_UFUNCS: dict[np.ufunc, str] = {
     special.expit: "sigmoid",
 }
 
-_SPECIAL_UFUNCS = ["erf", "erfc", "exp2", "expm1", "log1p", "cbrt"]
+_SPECIAL_UFUNCS = """
+    erf erfc exp2 expm1 log1p cbrt
+"""
 """Ufuncs of scipy.special that have the op's name."""
 
-_SAME_FUNCTIONS = [
-    "sum",
-    "prod",
-    "max",
-    "min",
-    "any",
-    "all",
-    "argmax",
-    "argmin",
-    "mean",
-    "var",
-    "std",
-    "cumsum",
-    "cumprod",
-    "reshape",
-    "transpose",
-    "broadcast_to",
-    "concatenate",
-    "stack",
-    "split",
-    "pad",
-    "flip",
-    "roll",
-    "expand_dims",
-    "squeeze",
-    "moveaxis",
-    "swapaxes",
-    "tile",
-    "repeat",
-    "tril",
-    "triu",
-    "where",
-    "clip",
-    "take",
-    "take_along_axis",
-    "dot",
-    "vdot",
-    "inner",
-    "outer",
-    "tensordot",
-    "einsum",
-    "sort",
-    "argsort",
-    "real",
-    "imag",
-    "zeros_like",
-    "ones_like",
-    "full_like",
-    "ravel",
-    "nan_to_num",
-]
+_SAME_FUNCTIONS = """
+    sum prod max min any all argmax argmin mean var std cumsum cumprod reshape transpose broadcast_to concatenate stack
+    split pad flip roll expand_dims squeeze moveaxis swapaxes tile repeat tril triu where clip take take_along_axis dot
+    vdot inner outer tensordot einsum sort argsort real imag zeros_like ones_like full_like ravel
+"""
 """Functions that have the op's name and parameters."""
 
 _RENAMED_FUNCTIONS: dict[Row, str] = {
     np.amax: "max",
     np.amin: "min",
-    np.around: "round",
     np.empty_like: "zeros_like",
 }
 
-_LIKE = ["arange", "linspace", "eye", "zeros", "ones", "full"]
+_LIKE = """
+    arange linspace eye tri zeros ones full
+"""
 """Functions that make arrays; reached with ``like=`` a traced value."""
 
 
 def _identity(x: Value) -> Value:
-    return ops.add(x, 0) if x.type.dtype == dt.BOOL else x
+    if x.type.dtype == dt.BOOL:
+        raise UserError("np.positive of a bool", fix="convert it: x.astype('i64')")
+    return x
 
 
 def _degrees(x: Value) -> Value:
@@ -167,10 +67,6 @@ def _degrees(x: Value) -> Value:
 
 def _radians(x: Value) -> Value:
     return ops.multiply(x, np.pi / 180)
-
-
-def _conjugate(x: Value) -> Value:
-    return ops.conj(x)
 
 
 def _vstack(tup: list[Any]) -> Value:
@@ -225,13 +121,47 @@ def _diff(a: Value, n: int = 1, axis: int = -1) -> Value:
     return a
 
 
-def _multi_dot(arrays: list[Any]) -> Value:
-    return reduce(ops.matmul, arrays)
+def _divmod(x1: Any, x2: Any) -> tuple[Value, Value]:
+    return ops.floor_divide(x1, x2), ops.remainder(x1, x2)
 
 
-def _norm(x: Value, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Value:
-    squares = ops.square(ops.abs(x))
-    return ops.sqrt(ops.sum(squares, axis=axis, keepdims=keepdims))
+def _round(a: Value, decimals: int = 0) -> Value:
+    if not a.type.dtype.is_inexact:
+        if decimals >= 0:
+            return a
+        raise Unsupported("rounding integers to tens", fix="convert them to floats first")
+    scale = 10.0 ** abs(decimals)
+    if decimals == 0:
+        return ops.rint(a)
+    if decimals > 0:
+        return ops.divide(ops.rint(ops.multiply(a, scale)), scale)
+    return ops.multiply(ops.rint(ops.divide(a, scale)), scale)
+
+
+def _norm(x: Value, axis: Any = None, keepdims: bool = False) -> Value:
+    size = ops.abs(ops.multiply(x, 1.0))
+    return ops.sqrt(ops.sum(ops.square(size), axis=axis, keepdims=keepdims))
+
+
+def _count_nonzero(a: Value, axis: Any = None, keepdims: bool = False) -> Value:
+    return ops.sum(ops.not_equal(a, 0), axis=axis, keepdims=keepdims)
+
+
+def _ptp(a: Value, axis: Any = None, keepdims: bool = False) -> Value:
+    return ops.subtract(ops.max(a, axis=axis, keepdims=keepdims), ops.min(a, axis=axis, keepdims=keepdims))
+
+
+def _matrix_transpose(x: Value) -> Value:
+    return ops.swapaxes(x, -1, -2)
+
+
+def _broadcast_arrays(*args: Value) -> tuple[Value, ...]:
+    shape = ops.broadcast_shapes("broadcast_arrays", [x.type.shape for x in args])
+    return tuple(ops.broadcast_to(x, shape) for x in args)
+
+
+def _column_stack(tup: list[Any]) -> Value:
+    return ops.concatenate([ops.expand_dims(x, 1) if x.type.rank == 1 else x for x in tup], axis=1)
 
 
 _WRITTEN: dict[Row, Row] = {
@@ -244,6 +174,15 @@ _WRITTEN: dict[Row, Row] = {
     np.atleast_1d: _atleast_1d,
     np.atleast_2d: _atleast_2d,
     np.diff: _diff,
+    np.round: _round,
+    np.around: _round,
+    np.linalg.norm: _norm,
+    np.count_nonzero: _count_nonzero,
+    np.ptp: _ptp,
+    np.matrix_transpose: _matrix_transpose,
+    np.permute_dims: ops.transpose,
+    np.broadcast_arrays: _broadcast_arrays,
+    np.column_stack: _column_stack,
 }
 
 
@@ -252,10 +191,11 @@ def _named(names: Any) -> dict[Any, Row]:
 
 
 UFUNCS: Mapping[np.ufunc, Row] = {
-    **_named((getattr(np, n), n) for n in _SAME_UFUNCS if hasattr(np, n)),
-    **_named((getattr(special, n), n) for n in _SPECIAL_UFUNCS),
+    **_named((getattr(np, n), n) for n in _SAME_UFUNCS.split()),
+    **_named((getattr(special, n), n) for n in _SPECIAL_UFUNCS.split()),
     **_named(_RENAMED_UFUNCS.items()),
     np.positive: _identity,
+    np.divmod: _divmod,
     np.degrees: _degrees,
     np.rad2deg: _degrees,
     np.radians: _radians,
@@ -279,7 +219,7 @@ METHODS: Mapping[tuple[np.ufunc, str], Row] = {
 }
 
 FUNCTIONS: Mapping[Row, Row] = {
-    **_named((getattr(np, n), n) for n in _SAME_FUNCTIONS + _LIKE),
+    **_named((getattr(np, n), n) for n in (_SAME_FUNCTIONS + _LIKE).split()),
     **_named(_RENAMED_FUNCTIONS.items()),
     **_WRITTEN,
 }

@@ -202,7 +202,7 @@ class Tracer(Traced):
         """The imaginary part."""
         return np.imag(cast(Any, self))
 
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
+    def astype(self, dtype: Any, *, copy: bool = True) -> Any:  # noqa: ARG002 (traced arrays never change)
         """The elements converted to another dtype."""
         return wrap(dispatch.located(ops.astype, as_operand(self), dispatch.dtype(dtype)))
 
@@ -218,7 +218,8 @@ class Tracer(Traced):
 
     def transpose(self, *axes: Any) -> Any:
         """The axes permuted; reversed when none are given."""
-        order = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes or None
+        given = len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list)))
+        order: Any = axes[0] if given else axes or None
         return np.transpose(cast(Any, self), order)
 
     def flatten(self, order: str = "C") -> Any:
@@ -228,33 +229,10 @@ class Tracer(Traced):
     ravel = flatten
 
 
-_METHODS: tuple[str, ...] = [
-    "all",
-    "any",
-    "argmax",
-    "argmin",
-    "argsort",
-    "clip",
-    "conj",
-    "conjugate",
-    "cumprod",
-    "cumsum",
-    "dot",
-    "max",
-    "mean",
-    "min",
-    "prod",
-    "repeat",
-    "round",
-    "squeeze",
-    "std",
-    "sum",
-    "swapaxes",
-    "take",
-    "var",
-    "diagonal",
-    "trace",
-]  # pyright: ignore[reportAssignmentType]
+_METHODS = """
+    all any argmax argmin argsort clip conj conjugate cumprod cumsum dot max mean min prod repeat round squeeze std sum
+    swapaxes take var
+"""
 """Methods that are the NumPy function of their name on the array."""
 
 
@@ -276,6 +254,7 @@ _OPERATORS: dict[str, np.ufunc] = {
     "truediv": np.true_divide,
     "floordiv": np.floor_divide,
     "mod": np.remainder,
+    "divmod": np.divmod,
     "matmul": np.matmul,
     "and": np.bitwise_and,
     "or": np.bitwise_or,
@@ -293,24 +272,26 @@ _OPERATORS: dict[str, np.ufunc] = {
     "abs": np.absolute,
     "invert": np.invert,
 }
-_REFLECTED = frozenset(
-    ["add", "sub", "mul", "truediv", "floordiv", "mod", "matmul", "and", "or", "xor", "lshift", "rshift"]
-)
+_REFLECTED = """
+    add sub mul truediv floordiv mod divmod matmul and or xor lshift rshift
+"""
 
 
 def _operator(ufunc: np.ufunc, reflected: bool = False) -> Callable[..., Any]:
-    if ufunc.nin == 1:
-        return lambda self: self.__array_ufunc__(ufunc, "__call__", self)  # pyright: ignore[reportUnknownLambdaType]
-    if reflected:
-        return lambda self, other: self.__array_ufunc__(ufunc, "__call__", other, self)  # pyright: ignore[reportUnknownLambdaType]
-    return lambda self, other: self.__array_ufunc__(ufunc, "__call__", self, other)  # pyright: ignore[reportUnknownLambdaType]
+    def one(self: Tracer) -> Any:
+        return self.__array_ufunc__(ufunc, "__call__", self)
+
+    def two(self: Tracer, other: Any) -> Any:
+        return self.__array_ufunc__(ufunc, "__call__", *((other, self) if reflected else (self, other)))
+
+    return one if ufunc.nin == 1 else two
 
 
-for _name in _METHODS:
+for _name in _METHODS.split():
     setattr(Tracer, _name, _method(_name))
 for _name, _ufunc in _OPERATORS.items():
     setattr(Tracer, f"__{_name}__", _operator(_ufunc))
-    if _name in _REFLECTED:
+    if _name in _REFLECTED.split():
         setattr(Tracer, f"__r{_name}__", _operator(_ufunc, reflected=True))
 
 
@@ -327,7 +308,7 @@ def wrap(result: Any, weak: bool = False) -> Any:
 
 
 def _size_as_number(size: Dim) -> Any:
-    return Tracer(ops.size(size), here("a symbolic size"), weak=True)
+    return Tracer(ops.extent(size), here("a symbolic size"), weak=True)
 
 
 TracedSize.number = _size_as_number

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from tcc import ops
+from tcc.errors import UserError
 from tcc.frontends.numpy import dispatch
 from tcc.frontends.numpy.operand import Traced, as_operand
 from tcc.ir import dim
+from tcc.ir import dtype as dt
 from tcc.ir.dim import Dim, Size
 from tcc.ir.graph import Value
 
@@ -47,17 +49,19 @@ class Elements:
 
 
 def changed(x: Value, index: Any, value: Any, add: bool) -> Value:
-    """``x`` with the indexed elements set to ``value``, or with ``value`` added to them."""
+    """``x`` with the indexed elements set to ``value``, or with ``value`` added to them.
+
+    A box of elements is placed by padding, which fuses; anything else is scattered.
+    """
     box = _box(x, index)
+    if box is None:
+        return (ops.scatter_add if add else ops.scatter_set)(x, index, value)
     picked = ops.getitem(x, index)
     whole = value if isinstance(value, Value) else ops.full((), value, dtype=x.type.dtype)
+    if add and dt.promote(whole.type.dtype, x.type.dtype) != x.type.dtype:
+        raise UserError(f"adding {whole.type.dtype} to elements of {x.type}", fix="convert it with astype")
     part = ops.broadcast_to(ops.astype(whole, x.type.dtype), picked.type.shape)
-    if box is not None:
-        return _in_box(x, part, box, add)
-    flat = ops.reshape(x, (-1,))
-    positions = ops.reshape(ops.getitem(ops.reshape(ops.arange(x.type.size), x.type.shape), index), (-1,))
-    scatter = ops.scatter_add if add else ops.scatter_set
-    return ops.reshape(scatter(flat, positions, ops.reshape(part, (-1,))), x.type.shape)
+    return _in_box(x, part, box, add)
 
 
 def _in_box(x: Value, part: Value, box: list[tuple[Size, Size]], add: bool) -> Value:

@@ -1,0 +1,143 @@
+"""What a compiled module is, as plain data: its manifest and its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from tcc import __version__, artifact
+from tcc.artifact import BufferPlan, Manifest, Solve, Tensor
+from tcc.errors import InternalError
+from tcc.ir import build, dim
+from tcc.ir import dtype as dt
+from tcc.ir.dim import Dim, Size, Symbol
+from tcc.ir.graph import Constant, Function, Module, Value
+from tcc.schedule.program import Entry, Kernel, Loop, Parallel, Program
+from tcc.schedule.walk import statements
+from tcc.targets.weights import WeightArray, WeightBlock, layout
+
+
+def weight_block(module: Module, program: Program) -> WeightBlock:
+    """The constants that the program reads and the states' initial values, each once."""
+    used = {digest for _, digest in program.weights}
+    constants = [c for f in module.functions for c in build.constants(f.graph) if c.digest in used]
+    missing = used - {c.digest for c in constants}
+    if missing:
+        raise InternalError(f"the program reads {len(missing)} weights that the module does not have")
+    named = [(c.name, c) for c in constants] + [(s.name, s.initial) for s in module.states]
+    return layout([_weight(name, constant) for name, constant in named])
+
+
+def _weight(name: str, constant: Constant) -> WeightArray:
+    array = constant.array
+    data = memoryview(cast(Any, np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+    return WeightArray(name, dt.of(array.dtype).name, tuple(map(int, array.shape)), constant.digest, data)
+
+
+def manifest(module: Module, program: Program, block: WeightBlock, prefix: str) -> Manifest:
+    """The manifest of a module's program."""
+    entries = {e.name: e for e in program.entries}
+    kernels = {k.name: k for k in program.kernels}
+    return Manifest(
+        version=__version__,
+        prefix=prefix,
+        functions=tuple(_function(f, entries[f.name], kernels) for f in module.functions),
+        states=tuple(
+            artifact.State(s.name, s.type.dtype.name, s.initial.array.shape, block.offsets[s.initial.digest])
+            for s in module.states
+        ),
+        messages=program.messages,
+    )
+
+
+def _function(function: Function, entry: Entry, kernels: dict[str, Kernel]) -> artifact.Function:
+    inputs = function.graph.inputs[: len(function.input_names)]
+    outputs = function.graph.outputs[: len(function.output_names)]
+    symbols, solves = solve(inputs)
+    known = {s.name for s in symbols}
+    lost = [name for name in entry.symbols if name not in known]
+    if lost:
+        raise InternalError(f"'{function.name}': the sizes {', '.join(lost)} are in no argument")
+    return artifact.Function(
+        name=function.name,
+        parameters=function.parameters,
+        arguments=_tensors(function.input_names, inputs),
+        results=_tensors(function.output_names, outputs),
+        arguments_tree=function.arguments,
+        results_tree=function.results,
+        symbols=tuple(artifact.Symbol(s.name, s.lower, _constant(s.upper)) for s in symbols),
+        solves=solves,
+        entry_symbols=entry.symbols,
+        states=tuple(b.name for b in entry.buffers if b.space == "state"),
+        reads=function.reads,
+        writes=function.writes,
+        workspace=str(entry.workspace),
+        worker_bytes=str(entry.worker_bytes),
+        parallel=any(
+            isinstance(s, Loop) and isinstance(s.mapping, Parallel)
+            for name in _called(entry)
+            for s in statements(kernels[name].body)
+        ),
+        plan=_plan(entry),
+        doc=function.doc,
+    )
+
+
+def _called(entry: Entry) -> Iterator[str]:
+    for statement in statements(entry.body):
+        kernel = getattr(statement, "kernel", None)
+        if kernel is not None:
+            yield kernel
+
+
+def _tensors(names: Sequence[str], values: Sequence[Value]) -> tuple[Tensor, ...]:
+    return tuple(
+        Tensor(name, v.type.dtype.name, tuple(map(str, v.type.shape))) for name, v in zip(names, values, strict=True)
+    )
+
+
+def _plan(entry: Entry) -> tuple[BufferPlan, ...]:
+    offsets = dict(entry.offsets)
+    return tuple(
+        BufferPlan(b.name, b.dtype.name, b.space, str(b.size * b.dtype.bytes), str(offsets.get(b.name, 0)))
+        for b in entry.buffers
+    )
+
+
+def _constant(size: Size | None) -> int | None:
+    return None if size is None else dim.bounds(size)[1]
+
+
+def solve(inputs: Sequence[Value]) -> tuple[tuple[Symbol, ...], tuple[Solve, ...]]:
+    """The symbols in the inputs' shapes in order of appearance, and how each is found from an extent.
+
+    InternalError when one cannot be: front ends check that.
+    """
+    places = [(i, axis, size) for i, v in enumerate(inputs) for axis, size in enumerate(v.type.shape)]
+    symbols = tuple(dict.fromkeys(s for _, _, size in places for s in dim.symbols(size)))
+    solves: list[Solve] = []
+    known: set[str] = set()
+    while len(known) < len(symbols):
+        found = next((s for place in places for s in [_solved(*place, known)] if s is not None), None)
+        if found is None:
+            lost = ", ".join(s.name for s in symbols if s.name not in known)
+            raise InternalError(f"the sizes {lost} cannot be found from the shapes of the arguments")
+        known.add(found.symbol)
+        solves.append(found)
+    return symbols, tuple(solves)
+
+
+def _solved(argument: int, axis: int, size: Size, known: set[str]) -> Solve | None:
+    unknown = [s for s in dim.symbols(size) if s.name not in known]
+    if len(unknown) != 1 or not isinstance(size, Dim):
+        return None
+    name = unknown[0].name
+    offset, at_one, at_two = (dim.substitute(size, {name: value}) for value in (0, 1, 2))
+    coefficient = at_one - offset
+    if at_two - at_one != coefficient or any(s.name == name for s in dim.symbols(offset)):
+        return None
+    if size != offset + coefficient * dim.of_atom(unknown[0]):
+        return None
+    return Solve(name, argument, axis, str(coefficient), str(offset))

@@ -1,0 +1,182 @@
+"""The whole compiler on one page: every stage and every pass, in order.
+
+    Module ─ simplify, decompose, simplify → Module ─ schedule → Program ─ lower → MLIR → LLVM text
+           ─ worker → object ─ glue, link → library
+
+Each stage is named to the caller, timed, checked and, on request, written to a numbered file.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tcc import __version__, describe, passes, runtime
+from tcc.errors import InternalError, UserError
+from tcc.ir import build, text
+from tcc.ir.graph import Module
+from tcc.ir.verify import verify
+from tcc.lowering import module as lowering
+from tcc.schedule import schedule as schedule_module
+from tcc.schedule import text as program_text
+from tcc.schedule.program import Program
+from tcc.schedule.verify import verify as verify_program
+from tcc.targets import target as targets
+from tcc.targets.c_names import prefix_for
+from tcc.targets.cache import Cache, default_directory, key
+from tcc.targets.codegen import SHARED as CODE_GENERATOR
+from tcc.targets.link import Parts, check_output, write_library
+from tcc.targets.target import Target
+from tcc.targets.weights import WeightBlock
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compile. ``prefix`` None: the output file's stem; ``weights`` is auto, embed or external;
+    ``dump`` is a folder for the stages; ``cache`` None: nothing is kept."""
+
+    target: str = "native"
+    prefix: str | None = None
+    weights: str = "auto"
+    dump: Path | None = None
+    cache: Cache | None = field(default_factory=lambda: Cache(default_directory()))
+
+
+Progress = Callable[[str], None]
+"""Called with the name of each stage as it begins."""
+
+
+def silent(_stage: str) -> None:
+    """The `Progress` that shows nothing."""
+
+
+@dataclass
+class Stages:
+    """The stages of one compilation: their times in seconds, and their numbered files."""
+
+    options: Options
+    progress: Progress = silent
+    times: dict[str, float] = field(default_factory=dict[str, float])
+    _count: int = 0
+
+    @contextmanager
+    def stage(self, name: str) -> Generator[None]:
+        """Names and times the block; an internal error in it says how to see what it worked on."""
+        self.progress(name)
+        start = time.perf_counter()
+        try:
+            yield
+        except InternalError as error:
+            raise InternalError(
+                error.what,
+                where=error.where,
+                why="\n".join(filter(None, [f"stage: {name}", error.why])),
+                fix=error.fix or "this is a mistake in tcc: please report it with the files of --dump DIR",
+            ) from error
+        finally:
+            self.times[name] = self.times.get(name, 0.0) + time.perf_counter() - start
+
+    def dump(self, name: str, content: Callable[..., str], *arguments: Any) -> None:
+        """Writes a stage's result, ``content(*arguments)``, if asked to."""
+        folder = self.options.dump
+        if folder is None:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{self._count:02}-{name}").write_text(content(*arguments))
+        except OSError as error:
+            raise UserError(f"cannot write into '{folder}'", why=error.strerror or str(error)) from None
+        self._count += 1
+
+
+def compile_to(module: Module, path: Path, options: Options, progress: Progress = silent) -> list[Path]:
+    """Compiles a module into a library; the files written, the library first."""
+    prefix = options.prefix or prefix_for(path)
+    check_output(path, prefix)
+    stages = Stages(options, progress)
+    target = targets.get(options.target)
+    module, program = scheduled(module, target, stages)
+    parts = code(module, program, prefix, target, stages)
+    with stages.stage("link"):
+        return list(write_library(parts, path, weights=options.weights, cache=options.cache))
+
+
+def scheduled(module: Module, target: Target, stages: Stages) -> tuple[Module, Program]:
+    """The graph passes, then the loops: the module of primitives and its program."""
+    with stages.stage("trace"):
+        verify(module)
+    stages.dump("trace.tcc", text.to_text, module)
+    for name, change in (*passes.SIMPLIFY, *passes.DECOMPOSE):
+        with stages.stage(name):
+            module = build.map_functions(module, change)
+            verify(module)
+        stages.dump(f"{name}.tcc", text.to_text, module)
+    with stages.stage("schedule"):
+        program = schedule_module(module, target.facts)
+        verify_program(program)
+    stages.dump("schedule.loops", program_text.to_text, program)
+    return module, program
+
+
+def code(module: Module, program: Program, prefix: str, target: Target, stages: Stages) -> Parts:
+    """Machine code, and what else a library is linked from."""
+    with stages.stage("weights"):
+        block = describe.weight_block(module, program)
+        manifest = describe.manifest(module, program, block, prefix)
+    with stages.stage("lower"):
+        mlir = lowering.lower(program, _lowering_options(module, block, prefix, target))
+        stages.dump("lower.mlir", str, mlir)
+        llvm_ir = lowering.to_llvm_ir(mlir)
+    stages.dump("llvm.ll", str, llvm_ir)
+    with stages.stage("generate code"):
+        outputs = _compiled(llvm_ir, target, stages.options)
+    stages.dump("code.s", lambda: outputs["assembly"].decode())
+    return Parts(manifest, (outputs["object"],), block, target)
+
+
+def _compiled(llvm_ir: str, target: Target, options: Options) -> dict[str, bytes]:
+    """The object, from the cache where it is there; a dump has the assembly too."""
+    if options.dump is not None or options.cache is None:
+        wanted = ("object", "assembly") if options.dump is not None else ("object",)
+        return CODE_GENERATOR.compile(llvm_ir, target.machine, wanted)
+
+    def make() -> bytes:
+        return CODE_GENERATOR.compile(llvm_ir, target.machine)["object"]
+
+    entry = key("object", __version__, repr(target.machine), llvm_ir)
+    return {"object": options.cache.get_or_make(entry, make)}
+
+
+def _lowering_options(module: Module, block: WeightBlock, prefix: str, target: Target) -> lowering.Options:
+    return lowering.Options(prefix, target.facts, target.machine.triple, block.offsets, _source_names(module))
+
+
+def _source_names(module: Module) -> dict[str, str]:
+    """The names of source files in line tables: relative to the folder that holds them all, so that
+    equal sources give equal libraries wherever they lie."""
+    files = sorted({n.location.file for f in module.functions for n in f.graph.nodes if n.location.known})
+    files += [f.location.file for f in module.functions if f.location.known and f.location.file not in files]
+    absolute = [f for f in files if os.path.isabs(f)]
+    if not absolute:
+        return {}
+    common = os.path.commonpath([os.path.dirname(f) for f in absolute])
+    return {f: os.path.relpath(f, common) for f in absolute}
+
+
+def schedule(module: Module, options: Options, progress: Progress = silent) -> Program:
+    """The loop program of a module."""
+    return scheduled(module, targets.get(options.target), Stages(options, progress))[1]
+
+
+def load(module: Module, options: Options, progress: Progress = silent) -> Any:
+    """The module compiled and loaded into this process."""
+    with tempfile.TemporaryDirectory(prefix="tcc-") as folder:
+        path = Path(folder) / f"{module.functions[0].name}.so"
+        compile_to(module, path, options, progress)
+        return runtime.load(path)
