@@ -1,0 +1,40 @@
+"""Arrays flush against memory that may not be touched: an access past their end kills the process."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import weakref
+from typing import Any
+
+import numpy as np
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+_libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_PAGE = mmap.PAGESIZE
+_NOTHING, _READ, _WRITE = 0, mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE
+
+
+def guarded(array: np.ndarray[Any, Any], *, writable: bool = False) -> np.ndarray[Any, Any]:
+    """A copy of an array whose last byte is the last before a forbidden page (one lies before it, too).
+
+    Read-only memory unless ``writable``.
+    """
+    source = np.ascontiguousarray(array)
+    pages = max(1, -(-source.nbytes // _PAGE))
+    length = (pages + 2) * _PAGE
+    base = _libc.mmap(None, length, _NOTHING, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+    assert base not in (None, ctypes.c_void_p(-1).value)
+    assert _libc.mprotect(base + _PAGE, pages * _PAGE, _WRITE) == 0
+    start = base + _PAGE + pages * _PAGE - source.nbytes
+    memory = (ctypes.c_char * source.nbytes).from_address(start)
+    placed = np.frombuffer(memory, dtype=source.dtype, count=source.size).reshape(source.shape)
+    placed[...] = source
+    if not writable:
+        assert _libc.mprotect(base + _PAGE, pages * _PAGE, _READ) == 0
+        placed.flags.writeable = False
+    weakref.finalize(memory, _libc.munmap, base, length)
+    return placed
