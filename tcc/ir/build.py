@@ -7,11 +7,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from tcc.errors import InternalError
-from tcc.ir import dim, types
 from tcc.ir import location as locations
-from tcc.ir.dim import Dim, Size
 from tcc.ir.forms import Literal
-from tcc.ir.graph import Attributes, Constant, Function, Graph, Module, Node, Value
+from tcc.ir.graph import Attributes, Constant, Graph, Module, Node, Value
 from tcc.ir.location import Location
 from tcc.ir.types import TensorType
 
@@ -123,13 +121,6 @@ def _map_value(value: Any, change: Callable[[Graph], Graph]) -> Any:
     return value
 
 
-def regions(node: Node) -> tuple[Graph, ...]:
-    """The graphs among a node's attributes, in order."""
-    found: list[Graph] = []
-    map_regions(node.attributes, lambda graph: found.append(graph) or graph)
-    return tuple(found)
-
-
 def map_graphs(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
     """A pass over a graph and, before it, over the regions inside it."""
 
@@ -146,34 +137,6 @@ def map_functions(module: Module, change: Callable[[Graph], Graph]) -> Module:
     """A pass over every function's graph."""
     functions = tuple(replace(f, graph=change(f.graph)) for f in module.functions)
     return replace(module, functions=functions)
-
-
-def with_graph(function: Function, graph: Graph) -> Function:
-    """The function with another body."""
-    return replace(function, graph=graph)
-
-
-def with_sizes(graph: Graph, sizes: Mapping[str, Size]) -> Graph:
-    """The graph with symbols replaced by name, in types and attributes, regions included."""
-    inputs = tuple(Value(types.substitute(v.type, sizes), v.location, name=v.name) for v in graph.inputs)
-
-    def change(node: Node, operands: tuple[Value, ...]) -> Sequence[Value]:
-        attributes = {name: _with_sizes(value, sizes) for name, value in node.attributes.items()}
-        return Node(node.op, operands, attributes, node.location).results
-
-    outputs = rebuild(graph.outputs, dict(zip(graph.inputs, inputs, strict=True)), change)
-    return Graph(graph.name, inputs, tuple(outputs))
-
-
-def _with_sizes(value: Any, sizes: Mapping[str, Size]) -> Any:
-    if isinstance(value, Dim):
-        return dim.substitute(value, sizes)
-    if isinstance(value, Graph):
-        return with_sizes(value, sizes)
-    if isinstance(value, tuple):
-        parts = cast("tuple[Any, ...]", value)
-        return tuple(_with_sizes(v, sizes) for v in parts)
-    return value
 
 
 def constant_of(value: Value) -> Constant | None:

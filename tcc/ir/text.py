@@ -126,9 +126,11 @@ def graph_symbols(graph: Graph) -> tuple[Symbol, ...]:
 def _graph(graph: Graph, indent: str, named: bool) -> list[str]:
     """A graph's lines; ``named`` for a region, whose symbols are its surroundings'."""
     names: dict[Value, str] = {}
+    own = [v.name for v in graph.inputs]
     for index, value in enumerate(graph.inputs):
-        plain = IDENTIFIER.fullmatch(value.name) and f"%{value.name}" not in names.values()
-        names[value] = f"%{value.name}" if plain else f"%arg{index}"
+        plain = IDENTIFIER.fullmatch(value.name) is not None and own.count(value.name) == 1
+        free = (f"arg{index}" + "_" * n for n in range(len(own) + 1) if f"arg{index}" + "_" * n not in own)
+        names[value] = f"%{value.name if plain else next(free)}"
     inputs = ", ".join(f"{names[v]}: {v.type}" for v in graph.inputs)
     place = next((v.location for v in graph.inputs if v.location.known), None)
     comment = _comment(place) if place is not None else ""

@@ -22,7 +22,11 @@ from tcc.passes.decompose import expansion
 def batch(graph: Graph, batched: Sequence[bool], size: Size) -> Graph:
     """The graph with a leading axis of ``size`` on the inputs marked and on every output."""
     inputs, outputs, flags = _batched(graph, batched, size)
-    return Graph(graph.name, inputs, tuple(_led(v, f, size) for v, f in zip(outputs, flags, strict=True)))
+    ends: list[Value] = []
+    for value, flag in zip(outputs, flags, strict=True):
+        with locations.located(value.location):
+            ends.append(_led(value, flag, size))
+    return Graph(graph.name, inputs, tuple(ends))
 
 
 def _batched(

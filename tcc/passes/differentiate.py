@@ -27,15 +27,7 @@ def vjp(graph: Graph, wrt: Sequence[int]) -> Graph:
     Cotangents have the types of what they belong to. The outputs' values come along, because a scan
     keeps what its gradient needs. UserError when an input of ``wrt`` is no float or complex.
     """
-    for index in wrt:
-        value = graph.inputs[index]
-        if not value.type.dtype.is_inexact:
-            raise UserError(
-                f"the gradient with respect to '{value.name or index}' is not defined",
-                where=value.location.place(),
-                why=f"it has dtype {value.type.dtype}; expected a float or complex dtype",
-                fix="convert the argument to a float dtype",
-            )
+    _check_inexact(graph, wrt)
     start = build.copy(graph)
     seeds = [build.graph_input(v.type, f"d_{i}", v.location) for i, v in enumerate(start.outputs)]
     targets = [start.inputs[i] for i in wrt]
@@ -57,13 +49,26 @@ def value_and_gradient(graph: Graph, wrt: Sequence[int]) -> Graph:
             why=f"the function returns {result.type}",
             fix="reduce the result to a scalar, with np.sum or np.mean",
         )
-    pulled = vjp(graph, wrt)
-    inputs = pulled.inputs[: len(graph.inputs)]
+    _check_inexact(graph, wrt)
+    start = build.copy(graph)
+    targets = [start.inputs[i] for i in wrt]
     with locations.located(result.location):
-        seeds: list[Value] = [ops.ones((), result.type.dtype)]
-        seeds += [ops.zeros(v.type.shape, v.type.dtype) for v in graph.outputs[1:]]
-    replaced = dict(zip(pulled.inputs[len(graph.inputs) :], seeds, strict=True))
-    return Graph(graph.name, inputs, tuple(build.rebuild(pulled.outputs, replaced)))
+        seeds = [ops.ones((), result.type.dtype), *[None] * (len(start.outputs) - 1)]
+        outputs, found = backward(start.outputs, seeds, targets)
+        made = [_materialised(g, v) for g, v in zip(found, targets, strict=True)]
+    return Graph(graph.name, start.inputs, (*outputs, *made))
+
+
+def _check_inexact(graph: Graph, wrt: Sequence[int]) -> None:
+    for index in wrt:
+        value = graph.inputs[index]
+        if not value.type.dtype.is_inexact:
+            raise UserError(
+                f"the gradient with respect to '{value.name or index}' is not defined",
+                where=value.location.place(),
+                why=f"it has dtype {value.type.dtype}; expected a float or complex dtype",
+                fix="convert the argument to a float dtype",
+            )
 
 
 @dataclass

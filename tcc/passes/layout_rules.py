@@ -51,6 +51,22 @@ def _untransposed(m: Match, side: str) -> Value:
     return node(m.nodes[0].op, *operands, **attributes)
 
 
+def _exchanges_sides(m: Match) -> bool:
+    """Whether a transpose of a product puts the right operand's free axes before the left's."""
+    batch = len(m.attribute(1, "lhs_batch"))
+    left = m["x"].type.rank - len(m.attribute(1, "lhs_contract"))
+    rank = m.root.type.rank
+    return m.attribute(0, "axes") == (*range(batch), *range(left, rank), *range(batch, left))
+
+
+def _exchanged(m: Match) -> Value:
+    """The product with its operands in the other order."""
+    given = m.nodes[1].attributes
+    other = {"lhs": "rhs", "rhs": "lhs"}
+    attributes = {name: given[other[name[:3]] + name[3:]] for name in given}
+    return node(m.nodes[1].op, m["y"], m["x"], **attributes)
+
+
 _MATRIX = {"lhs_batch": (), "rhs_batch": (), "lhs_contract": (1,), "rhs_contract": (0,)}
 _BATCHED = {"lhs_batch": (0,), "rhs_batch": (0,), "lhs_contract": (2,), "rhs_contract": (2,)}
 
@@ -129,6 +145,18 @@ LAYOUT: tuple[Rule, ...] = (
         lambda m: m["x"],
         guard=_pads_nothing,
         samples=(((2, 3), {"low": (0, 0), "interior": (0, 0), "shape": (2, 3), "fill": 0}),),
+    ),
+    Rule(
+        "transpose(x · y) → y · x",
+        ("transpose", ("dot_general", "x", "y")),
+        _exchanged,
+        "int uint float complex",
+        guard=_exchanges_sides,
+        tolerance=8,
+        samples=(
+            ((3, 3), {"axes": (1, 0)}, _MATRIX),
+            ((2, 4, 4), {"axes": (0, 2, 1)}, _BATCHED),
+        ),
     ),
     Rule(
         "transpose(x) · y → x · y",
