@@ -126,9 +126,9 @@ def test_wrong_calls(library: Path, tmp_path: Path, golden: Callable[[str], Call
 def test_damaged_libraries(library: Path, tmp_path: Path, golden: Callable[[str], Callable[[str], None]]) -> None:
     data = library.read_bytes()
     (tmp_path / "truncated.so").write_bytes(data[: len(data) // 2])
-    (tmp_path / "random.so").write_bytes(np.random.default_rng(0).bytes(5000))
+    (tmp_path / "noise.so").write_bytes(np.random.default_rng(0).bytes(5000))
     (tmp_path / "flipped.so").write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
-    for name in ("truncated", "random", "flipped"):
+    for name in ("truncated", "noise", "flipped"):
         for command in (("inspect", f"{name}.so"), ("run", f"{name}.so", "predict")):
             text = is_a_message(tcc(*command, folder=tmp_path), tmp_path)
             golden(f"golden/{name}.txt")(text)
