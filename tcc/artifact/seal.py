@@ -25,7 +25,8 @@ _BEGIN = b"\xfftcc-manifest-begin\r\n\x1a\n"
 _END = b"\xfftcc-manifest-end\r\n\x1a\n"
 _HEAD = f"schema {SCHEMA:06d}\nbytes {{bytes:020d}}\nsha256 {{sha256}}\njson {{json:012d}}\n"
 _UNSEALED = "0" * 64
-_HEAD_BYTES = len(_HEAD.format(bytes=0, sha256=_UNSEALED, json=0))
+SEALED_BYTES = len(_HEAD.format(bytes=0, sha256=_UNSEALED, json=0))
+"""How many bytes of seal stand before the JSON."""
 
 _CHANGED = "it has been changed or cut short since it was written"
 _FIX = "compile it again, or copy it again from where it was made"
@@ -41,7 +42,7 @@ def blob(manifest: Manifest) -> tuple[bytes, int]:
 def seal(linked: bytes) -> bytes:
     """A linked file with its length and hash filled in. UserError if it has no blob, or several."""
     start = _find(linked, "the linked file")
-    end = start + _HEAD_BYTES
+    end = start + SEALED_BYTES
     size = int(linked[end - 13 : end - 1])
     return linked[:start] + _sealed_head(linked, start, size) + linked[end:]
 
@@ -49,14 +50,14 @@ def seal(linked: bytes) -> bytes:
 def _sealed_head(data: bytes, start: int, json: int) -> bytes:
     digest = hashlib.sha256(memoryview(data)[:start])
     digest.update(_HEAD.format(bytes=0, sha256=_UNSEALED, json=json).encode("ascii"))
-    digest.update(memoryview(data)[start + _HEAD_BYTES :])
+    digest.update(memoryview(data)[start + SEALED_BYTES :])
     return _HEAD.format(bytes=len(data), sha256=digest.hexdigest(), json=json).encode("ascii")
 
 
 def _find(data: bytes, name: str) -> int:
     """Where the text after the mark begins."""
     start = data.find(_BEGIN)
-    if start < 0 or len(data) < start + len(_BEGIN) + _HEAD_BYTES:
+    if start < 0 or len(data) < start + len(_BEGIN) + SEALED_BYTES:
         raise UserError(
             f"{name} is not a complete library made by tcc",
             why="it holds no manifest: it is another kind of file, or was cut short or changed",
@@ -70,7 +71,7 @@ def _find(data: bytes, name: str) -> int:
 def check(data: bytes, name: str) -> Manifest:
     """The manifest in a file's bytes; UserError unless length and hash are those of sealing."""
     start = _find(data, name)
-    end = start + _HEAD_BYTES
+    end = start + SEALED_BYTES
     digits = data[end - 13 : end - 1]
     size = int(digits) if digits.isdigit() else -1
     if size < 0 or data[end + size + 1 : end + size + 1 + len(_END)] != _END:

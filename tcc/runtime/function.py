@@ -1,0 +1,201 @@
+"""A compiled function as Python sees it: called with arrays, returns arrays.
+
+A call whose arguments have been seen before (same dtypes, shapes and strides) takes a plan from a
+dictionary and goes straight to C; anything else is looked at argument by argument first.
+"""
+
+from __future__ import annotations
+
+import _ctypes
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import numpy as np
+
+from tcc import tree as trees
+from tcc.artifact.expression import evaluate
+from tcc.errors import UserError
+from tcc.runtime import arguments as checks
+from tcc.runtime.arguments import Array
+from tcc.runtime.element import numpy_dtype
+
+if TYPE_CHECKING:
+    import inspect
+
+    from tcc.artifact import Function as Signature
+    from tcc.artifact import Manifest
+
+_at = ctypes.c_size_t.from_address
+_HEAD = object.__basicsize__
+_INVALID_ALIGNMENT = 5
+_MOST_PLANS = 1024
+
+
+def _read_addresses(arrays: Sequence[Array]) -> list[int]:
+    """The addresses of arrays' data, which follow the objects' heads: ten times as fast as asking."""
+    return [_at(id(a) + _HEAD).value for a in arrays]
+
+
+def _ask_addresses(arrays: Sequence[Array]) -> list[int]:
+    return [a.ctypes.data for a in arrays]
+
+
+# Whether an array's data pointer is where it is expected depends on the interpreter: tried once.
+_probe = [np.zeros(1), np.zeros(2)]
+_addresses = _read_addresses if _read_addresses(_probe) == _ask_addresses(_probe) else _ask_addresses
+
+
+# The size arguments of a call, and the shapes and dtypes of its results.
+_Made = tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+_Plan = tuple[tuple[int, ...], _Made]
+_empty = np.empty
+
+
+class Function:
+    """Call it as the Python function it was compiled from.
+
+    Arguments are positional or by name, nested as in the source. Arrays are read in place unless they
+    are not contiguous or of another byte order; tensors of other libraries come in by DLPack. ``out``
+    takes arrays to write into, nested as the results. Any number of threads may call at once; the
+    interpreter's lock is released meanwhile.
+    """
+
+    def __init__(
+        self, function: Signature, call: Callable[..., int], session: Session, state: tuple[int, ...] = ()
+    ) -> None:
+        self.signature = function
+        self.__name__ = self.__qualname__ = function.name
+        self.__doc__ = function.doc or function.described()
+        self._call = call
+        self._session = session
+        self._state = state
+        self._plans: dict[Any, _Plan] = {}
+        flat = all(child.kind == "leaf" for child in function.arguments_tree.children)
+        self._flat = len(function.parameters) if flat else -1
+        self._single = function.results_tree.kind == "leaf"
+
+    @cached_property
+    def __signature__(self) -> inspect.Signature:
+        return checks.signature(self.signature)
+
+    def __repr__(self) -> str:
+        return f"<compiled function {self.signature.described()}>"
+
+    def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        leaves: Sequence[Any] = args
+        if kwargs or len(args) != self._flat:
+            leaves = checks.bind(self.signature, args, kwargs)
+        results = self._run(leaves, out)
+        if out is not None:
+            return out
+        return results[0] if self._single else trees.unflatten(self.signature.results_tree, results)
+
+    def _run(self, leaves: Sequence[Any], out: Any) -> Sequence[Array]:
+        try:
+            sizes, made = self._plans[tuple([(a.__class__, a.dtype, a.shape, a.strides) for a in leaves])]
+        except (KeyError, AttributeError, TypeError):
+            leaves, (sizes, made) = self._prepare(leaves)
+        results = [_empty(shape, dtype) for shape, dtype in made] if out is None else self._outputs(out, made)
+        status = self._call(*self._state, *_addresses(leaves), *sizes, *_addresses(results), self._session.context)
+        if status == _INVALID_ALIGNMENT and not all(a.flags.aligned for a in leaves):
+            leaves = [a.copy() for a in leaves]
+            status = self._call(*self._state, *_addresses(leaves), *sizes, *_addresses(results), self._session.context)
+        if status:
+            self._session.check(status)
+        return results
+
+    def close(self) -> None:
+        """Refuses further calls, since the library or the state is gone."""
+        self._plans = {}
+        self._call = self._closed
+
+    def _closed(self, *_: Any) -> int:
+        raise UserError(f"{self.__name__}: the library or state has been closed", fix="load it again")
+
+    def call_leaves(self, given: Mapping[str, Any]) -> dict[str, Array]:
+        """Calls with leaves by their dotted names and returns the results by theirs."""
+        names = [t.name for t in self.signature.arguments]
+        for name in given:
+            if name not in names:
+                raise UserError(f"{self.__name__}: there is no argument '{name}'", why=f"it takes {', '.join(names)}")
+        for name in names:
+            if name not in given:
+                raise UserError(f"{self.__name__}: argument '{name}' is missing", why=f"it takes {', '.join(names)}")
+        results = self._run([given[name] for name in names], None)
+        return {t.name: array for t, array in zip(self.signature.results, results, strict=True)}
+
+    def _prepare(self, leaves: Sequence[Any]) -> tuple[list[Array], _Plan]:
+        """Checked arrays and their plan, which is kept for calls with arrays just like them."""
+        function = self.signature
+        arrays = [
+            checks.as_array(value, tensor, f"{function.name}: argument '{tensor.name}'")
+            for value, tensor in zip(leaves, function.arguments, strict=True)
+        ]
+        sizes = checks.solve(function, arrays)
+        plan = (
+            tuple(sizes[s.name] for s in function.symbols),
+            tuple((tuple(evaluate(e, sizes) for e in t.shape), numpy_dtype(t.dtype)) for t in function.results),
+        )
+        if len(self._plans) >= _MOST_PLANS:
+            self._plans.clear()
+        self._plans[tuple([(a.__class__, a.dtype, a.shape, a.strides) for a in arrays])] = plan
+        return arrays, plan
+
+    def _outputs(self, out: Any, made: _Made) -> list[Array]:
+        function = self.signature
+        leaves: list[Any] = [None] * len(function.results)
+        checks.spread(function.results_tree, out, leaves, f"{function.name}: out")
+        for array, tensor, (shape, dtype) in zip(leaves, function.results, made, strict=True):
+            where = f"{function.name}: out" + ("" if self._single else f" '{tensor.name}'")
+            if not isinstance(array, np.ndarray):
+                raise UserError(f"{where} is no NumPy array but of type {type(array).__name__}")
+            if array.dtype != dtype or array.shape != shape:
+                raise UserError(f"{where} is {array.dtype}{list(array.shape)}, expected {dtype}{list(shape)}")
+            if not (array.flags.c_contiguous and array.flags.writeable and array.flags.aligned):
+                why = "read-only" if not array.flags.writeable else "not contiguous and aligned"
+                raise UserError(f"{where} is {why}", fix=f"pass np.empty({shape}, np.{dtype})")
+        return leaves
+
+
+class Session:
+    """An opened library: its C functions, the context that calls pass, and the functions bound so far."""
+
+    def __init__(self, manifest: Manifest, handle: ctypes.CDLL) -> None:
+        self.manifest = manifest
+        self.context: Any = None
+        self.closed = False
+        self._handle = handle
+        self._functions: WeakSet[Function] = WeakSet()
+        self._last_error = self.symbol("last_error", ctypes.c_char_p)
+
+    def symbol(self, name: str, result: Any = ctypes.c_int32, *arguments: Any) -> Any:
+        """An exported C function by its name after the prefix."""
+        found = self._handle[f"{self.manifest.prefix}_{name}"]
+        found.restype, found.argtypes = result, arguments
+        return found
+
+    def bind(self, function: Signature, state: tuple[int, ...] = ()) -> Function:
+        """A function of the library; ``state`` is the address of the instance it works on."""
+        arguments = [
+            *[ctypes.c_void_p] * (bool(function.states) + len(function.arguments)),
+            *[ctypes.c_int64] * len(function.symbols),
+            *[ctypes.c_void_p] * (len(function.results) + 1),
+        ]
+        bound = Function(function, self.symbol(f"{function.name}_ctx", ctypes.c_int32, *arguments), self, state)
+        self._functions.add(bound)
+        return bound
+
+    def check(self, status: int) -> None:
+        """UserError with the library's message unless the status is 0."""
+        if status:
+            raise UserError(self._last_error().decode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """Makes every function refuse further calls, and unloads the library."""
+        self.closed = True
+        for function in list(self._functions):
+            function.close()
+        _ctypes.dlclose(self._handle._handle)
