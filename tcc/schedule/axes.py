@@ -23,6 +23,8 @@ PARTIALS = 64
 every machine."""
 BLOCK = 16 << 10
 """Elements that those partials cover; the results of blocks are combined in order."""
+SERIAL_BLOCK = 1 << 10
+"""The same for a reduction one after the other, so that rounding errors do not pile up."""
 LEAST_LANES = 8
 NOMINAL = 64
 WORK = 64 << 10
@@ -38,7 +40,7 @@ class PlanLoop:
     lanes: int = 1
     copies: int = 1
     mapping: Mapping = Serial()
-    blocked: bool = False
+    block: int = 0
 
     @property
     def symbol(self) -> Size:
@@ -91,7 +93,7 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
     elif best in reduce:
         rest = tuple(x for x in reduce if x is not best)
         copies = max(1, PARTIALS // width)
-        reduce = (*rest, replace(best, lanes=width, copies=copies, blocked=_is_long(best.extent)))
+        reduce = (*rest, replace(best, lanes=width, copies=copies, block=_block(best.extent, BLOCK)))
     else:
         rest = tuple(x for x in space if x is not best)
         if fused:
@@ -99,6 +101,8 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
         else:
             copies = _copies(carries) if plan.reduce else 4
             best = replace(best, lanes=width, copies=_at_most(copies, best.extent, width))
+            if reduce and not fused:
+                reduce = (*reduce[:-1], replace(reduce[-1], block=_block(reduce[-1].extent, SERIAL_BLOCK)))
         space = (*rest, best)
     return Plan(parallel(space, reduce, _element_cost(seen)), reduce, plan.unrolled)
 
@@ -147,6 +151,8 @@ def _renamed(touch: Touch, inner: str, outer: str) -> Touch:
 
 
 def _is_one(outer: PlanLoop, inner: PlanLoop, touches: Sequence[Touch]) -> bool:
+    if inner.extent == 0:
+        return False
     for touch in touches:
         a, b = coefficient(touch.index, outer.name), coefficient(touch.index, inner.name)
         if a is None or b is None or a != b * inner.extent:
@@ -183,9 +189,10 @@ def _weight(touch: Touch, loop: PlanLoop) -> float:
     return 0.5 if stride == 0 else 1 if stride == 1 else 6
 
 
-def _is_long(extent: Size) -> bool:
+def _block(extent: Size, block: int) -> int:
+    """The block size, or 0 where the extent is known to be within one block."""
     upper = dim.bounds(extent)[1]
-    return upper is None or upper > BLOCK
+    return block if upper is None or upper > block else 0
 
 
 def _copies(carries: int) -> int:

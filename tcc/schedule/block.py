@@ -184,11 +184,15 @@ class BlockBuilder:
         name = Name(expr.dtype, self.fresh(prefix))
         self.depths[name.name] = from_depth
         self.sources[name.name] = self.axes_in(expr)
-        target = self.scopes[from_depth]
         if key is not None:
-            target.lets[key] = name
-        target.stmts.append(Let(name.name, expr, location))
+            self.scopes[from_depth].lets[key] = name
+        self.put(Let(name.name, expr, location), from_depth)
         return name
+
+    def put(self, stmt: Stmt, depth: int) -> None:
+        """Appends a statement to the scope of a depth, before the loop that is open in it."""
+        stmts = self.scopes[depth].stmts
+        stmts.insert(len(stmts) - (depth < len(self.scopes) - 1), stmt)
 
     def alloc(self, stmt: Alloc, scope: Scope) -> None:
         """Puts an allocation at the beginning of a scope."""

@@ -96,7 +96,8 @@ class KernelBuilder(BlockBuilder):
         index = linear(value.type.shape, coordinates)
         self.touch_buffer(name, value.type.dtype, "read")
         self.note(index, "load")
-        self.widen(value.type.dtype)
+        if not isinstance(index, int):
+            self.widen(value.type.dtype)
         return self.let(Load(value.type.dtype, name, index, guard, location), location)
 
     def store(self, value: Value, coordinates: Coordinates, element: Expr, location: Location) -> Store:
@@ -109,6 +110,12 @@ class KernelBuilder(BlockBuilder):
 
     def widen(self, dtype: DType) -> None:
         self.widest = max(self.widest, dtype.real.bytes)
+
+    def widen_all(self, parts: Sequence[Expr]) -> None:
+        """Counts the dtypes of values that are not the same for all iterations."""
+        for part in parts:
+            if self.axes_in(part):
+                self.widen(part.dtype)
 
     # --- elements ------------------------------------------------------------------------------
 
@@ -147,8 +154,7 @@ class KernelBuilder(BlockBuilder):
                 stack.append(pending.wanted)
                 continue
             bound = tuple(self.bind(p, node.location) for p in parts)
-            for part in bound:
-                self.widen(part.dtype)
+            self.widen_all(bound)
             if guard is not None:
                 bound = tuple(self.masked(guard, p, node.location) for p in bound)
             self.remember((node, coordinates, guard), bound)
@@ -249,8 +255,7 @@ class Reading:
         if key not in kernel.checks:
             kernel.checks.add(key)
             number = kernel.messages.index(message)
-            target = kernel.scopes[kernel.depth(bound)]
-            target.stmts.append(Check(bound, number, self.node.location))
+            kernel.put(Check(bound, number, self.node.location), kernel.depth(bound))
 
 
 def linear(shape: Sequence[Size], coordinates: Coordinates) -> Size:

@@ -172,22 +172,25 @@ class _Grouper:
         return item.nest is None or item.reduces
 
     def _leaves(self) -> tuple[dict[Value, int], dict[Node, bool]]:
-        """The inputs, reductions and so on that a value is computed from, as a set of bits; and the
-        nodes computed from at most one of them that is an input of the graph."""
-        bits: dict[Value, int] = {}
+        """The inputs that a value is computed from, as a set of bits (through reductions, but not
+        through products and forms that stand alone); and the nodes computed from at most one of them
+        without any reduction."""
+        leaves: dict[Value, int] = {}
         simple: dict[Node, bool] = {}
+        count = 0
 
         def leaf(value: Value) -> int:
-            if value not in bits:
-                number = splat(value)
-                bits[value] = 0 if number is not None else 1 << len(bits)
-            return bits[value]
+            nonlocal count
+            if value not in leaves:
+                count += 1
+                leaves[value] = 0 if splat(value) is not None else 1 << count
+            return leaves[value]
 
         for node in self.graph.nodes:
+            item = self.items[node]
             total = 0
             for value in node.operands:
-                inner = value.producer
-                total |= bits[value] if inner is not None and value in bits else leaf(value)
+                total |= leaf(value)
             sources = [v.producer for v in node.operands if v.producer is not None]
             simple[node] = (
                 not self._opaque(node)
@@ -195,19 +198,11 @@ class _Grouper:
                 and all(simple[s] or isinstance(s.op.form, forms.Literal) for s in sources)
             )
             for value in node.results:
-                if self._opaque(node):
-                    leaf(value)
+                if item.nest is not None and not item.fused:
+                    leaves[value] = total
                 else:
-                    bits[value] = total
-        inputs = dict(bits)
-        for node in self.graph.nodes:
-            if self._opaque(node):
-                total = 0
-                for value in node.operands:
-                    total |= bits.get(value, 0)
-                for value in node.results:
-                    inputs[value] = total
-        return inputs, simple
+                    leaf(value)
+        return leaves, simple
 
     # --- reads ------------------------------------------------------------------------------------
 

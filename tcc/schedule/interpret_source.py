@@ -289,8 +289,8 @@ class Source:
         self.in_range(loop.axis, lo, f"{hi} - 1", here)
         self.line("pass")
         self.depth -= 1
-        if loop.lanes > 1 and any(c.prefix for c in loop.carries):
-            self._prefix_under_lanes(loop, lo, hi, plain, split, parts)
+        if partials > 1 and any(c.prefix for c in loop.carries):
+            self._prefix_when_split(loop, lo, hi, plain, split, parts)
         else:
             turned = isinstance(loop.mapping, Parallel)
             span = f"range({hi} - 1, {lo} - 1, -1)" if turned else f"range({lo}, {hi})"
@@ -333,21 +333,22 @@ class Source:
         values = [self.expr(e, carry.location) for e in carry.update]
         return "(" + "".join(v + ", " for v in values) + ")"
 
-    def _prefix_under_lanes(
+    def _prefix_when_split(
         self, loop: Loop, lo: str, hi: str, plain: Sequence[Carry], split: Sequence[Carry], parts: list[str]
     ) -> None:
-        """Blocks of ``lanes`` iterations: first what the updates need, then the scan, then the rest."""
+        """Blocks of lanes·copies iterations: first what the updates need, then the scan, then the rest."""
+        partials = loop.lanes * loop.copies
         names = {n for c in plain for n in c.names}
         first = next((k for k, s in enumerate(loop.body) if names & walk.used_names((s,))), len(loop.body))
         kept = [v for s in loop.body[:first] for v in self._defined(s)]
         block, saved, before = self.fresh(), self.fresh("s"), self.fresh("s")
         items = [self.fresh("s") for _ in plain]
         axis = f"i_{loop.axis}"
-        self.line(f"for {block} in range({lo}, {hi}, {loop.lanes}):")
+        self.line(f"for {block} in range({lo}, {hi}, {partials}):")
         self.depth += 1
         self.line(" = ".join([saved, *items]) + " = None")
         self.line("; ".join(f"{s} = []" for s in [saved, *items]))
-        span = f"range({block}, min({hi}, {block} + {loop.lanes}))"
+        span = f"range({block}, min({hi}, {block} + {partials}))"
         self.line(f"for {axis} in {span}:")
         self.depth += 1
         self.block(loop.body[:first])
@@ -357,7 +358,10 @@ class Source:
         self.depth -= 1
         for carry, item in zip(plain, items, strict=True):
             combine = self.combiner(carry.combine, carry.dtypes)
-            self.line(f"{item}, {item}_end = scan({combine}, {_tuple(carry.names)}, {item})")
+            identity = COMBINES[carry.combine].identity(carry.dtypes)
+            numbers = tuple(scalar.number(v, d) for v, d in zip(identity, carry.dtypes, strict=True))
+            missing = f"[{self.constant(numbers)}] * ({partials} - len({item}))"
+            self.line(f"{item}, {item}_end = scan({combine}, {_tuple(carry.names)}, {item} + {missing})")
         self.line(f"for {axis} in {span}:")
         self.depth += 1
         self.line(f"{before} = {axis} - {block}")

@@ -48,6 +48,8 @@ def item_of(node: Node) -> Item:
     form = node.op.form
     fused = isinstance(form, forms.Contract) or (isinstance(form, forms.Window) and form.kind == "convolution")
     pieces = 1
+    if form is not None and all(v.type.size == 0 for v in node.results):
+        return Item(node, _empty(node)) if not _alone(form) else Item(node, None)
     match form:
         case forms.Elementwise():
             nest = _elementwise(node, form)
@@ -65,6 +67,20 @@ def item_of(node: Node) -> Item:
     if nest.combine and _is_short(nest.reduce):
         nest = _unrolled(nest)
     return Item(node, nest, _cost(nest, node), fused and bool(nest.reduce), pieces)
+
+
+def _alone(form: forms.Form) -> bool:
+    return isinstance(form, (forms.Scan, forms.Scatter, forms.Control, forms.Opaque, forms.Literal))
+
+
+def _empty(node: Node) -> Nest:
+    """The nest of results without elements: what it computes is never asked for."""
+    parts = tuple(Const(v.type.dtype, _zero(v.type.dtype)) for v in node.results)
+    return Nest(node.results[0].type.shape, lambda access, c, r: parts)
+
+
+def _zero(dtype: DType) -> Number:
+    return False if dtype == BOOL else 0
 
 
 def axes_of(shape: Sequence[Size], prefix: str) -> Coordinates:

@@ -116,6 +116,11 @@ class Region:
         for value in g.reads:
             if value in self.views:
                 self.host.used(self.views[value])
+        if g.kind in ("row", "scan", "opaque") and any(a.extent == 0 for a in g.space):
+            for root in g.roots:
+                for value in root.node.results:
+                    self.place(value)
+            return
         if g.kind == "control":
             self.stmts += _control(self, node)
             for value in node.operands:

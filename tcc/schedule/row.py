@@ -19,7 +19,7 @@ from tcc.ir.graph import Node, Value
 from tcc.ir.location import Location
 from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name, apply
 from tcc.schedule import axes as planning
-from tcc.schedule.axes import BLOCK, Plan, PlanLoop
+from tcc.schedule.axes import Plan, PlanLoop
 from tcc.schedule.block import OpenLoop, Scope
 from tcc.schedule.element import KernelBuilder, linear
 from tcc.schedule.facts import Facts
@@ -192,7 +192,7 @@ class _Row(KernelBuilder):
         ]
         self.carry_count = max(self.carry_count, len(running))
         self.inner = True
-        loops = self._open_pass(location)
+        loops = self._open_pass(location, bool(running))
         for r in running:
             arity = len(self._dtypes(r.node))
             r.names = [tuple(self.fresh("r") for _ in range(arity)) for _ in loops]
@@ -216,15 +216,15 @@ class _Row(KernelBuilder):
             parts = tuple(self.bind(p, r.node.location) for p in nest.finish(combined))
             self.remember((r.node, r.coordinates, None), parts)
 
-    def _open_pass(self, location: Location) -> list[OpenLoop]:
+    def _open_pass(self, location: Location, reduces: bool) -> list[OpenLoop]:
         loops: list[OpenLoop] = []
         for loop in self.plan.reduce:
-            if loop.blocked:
+            if loop.block and reduces:
                 block = self._block_axis(loop)
-                count = dim.ceildiv(loop.extent, BLOCK)
+                count = dim.ceildiv(loop.extent, loop.block)
                 loops.append(self.open(OpenLoop(block, 0, count, location=location)))
-                start = BLOCK * dim.axis(block, count)
-                stop = dim.minimum(start + BLOCK, loop.extent)
+                start = loop.block * dim.axis(block, count)
+                stop = dim.minimum(start + loop.block, loop.extent)
                 loops.append(self.open(_opened(loop, location, start, stop)))
             else:
                 loops.append(self.open(_opened(loop, location)))
@@ -253,8 +253,7 @@ class _Row(KernelBuilder):
         inner = self._at(at, {})
         if not self._is_state(r.node):
             r.update = self.complete(r.node, lambda access: nest.body(access, r.coordinates, inner))
-            for part in r.update:
-                self.widen(part.dtype)
+            self.widen_all(r.update)
             return
         (part,) = self.complete(r.node, lambda access: nest.body(access, r.coordinates, inner), bind=False)
         old = Name(part.dtype, r.names[-1][0])

@@ -25,7 +25,15 @@ from tcc.schedule.program import (
     Switch,
 )
 from tcc.schedule.verify_entry import verify_entry
-from tcc.schedule.verify_expression import Known, Place, check_combine, check_expr, check_name, check_size
+from tcc.schedule.verify_expression import (
+    Known,
+    Place,
+    check_combine,
+    check_expr,
+    check_name,
+    check_size,
+    check_uniform,
+)
 from tcc.schedule.verify_loop import check_carries, check_loop, loop_place
 
 SCRATCH_BYTES = 16 << 10
@@ -100,7 +108,7 @@ class _Statements:
             case Loop():
                 return self.loop(statement, place)
             case Switch(index, cases, location):
-                check_size(place, index, location)
+                check_uniform(place, index, "a switch", location)
                 if not cases:
                     raise place.fail("a switch without cases", "the last case is the default", location)
                 for case in cases:

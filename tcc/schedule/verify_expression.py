@@ -92,6 +92,15 @@ def check_size(place: Place, size: Size, location: Location) -> frozenset[str]:
     return found
 
 
+def check_uniform(place: Place, size: Size, what: str, location: Location) -> None:
+    """A size that steers control is one for all lanes and copies."""
+    depends = check_size(place, size, location)
+    for loop in place.loops:
+        if loop.lanes * loop.copies > 1 and loop.axis in depends:
+            why = f"'{size}' depends on '{loop.axis}', whose loop has lanes or copies"
+            raise place.fail(what, why, location)
+
+
 def _parts(root: Expr) -> Iterator[Expr]:
     stack, seen = [root], set[int]()
     while stack:

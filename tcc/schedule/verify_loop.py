@@ -9,7 +9,7 @@ from tcc.ir.dtype import BOOL, DType
 from tcc.ir.scalar import Expr, Name
 from tcc.schedule import walk
 from tcc.schedule.program import Block, Carry, Let, Load, Loop, Parallel, Position
-from tcc.schedule.verify_expression import Place, check_combine, check_expr, check_size
+from tcc.schedule.verify_expression import Place, check_combine, check_expr, check_size, check_uniform
 
 UNROLLED = 64
 LANES = (1, 2, 4, 8, 16, 32, 64)
@@ -18,8 +18,8 @@ LANES = (1, 2, 4, 8, 16, 32, 64)
 def check_loop(place: Place, loop: Loop) -> None:
     """The rules on a loop's own numbers, and on its carries' initial values."""
     what, at = f"the loop over '{loop.axis}'", loop.location
-    check_size(place, loop.lo, at)
-    check_size(place, loop.hi, at)
+    check_uniform(place, loop.lo, what, at)
+    check_uniform(place, loop.hi, what, at)
     if loop.lanes not in LANES or loop.copies < 1:
         raise place.fail(f"{what} has {loop.lanes} lanes and {loop.copies} copies", "lanes is a power of two", at)
     if loop.lanes > 1 and any(x.lanes > 1 for x in place.loops):
