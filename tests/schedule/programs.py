@@ -1,0 +1,420 @@
+"""Random valid loop-IR programs: `generate(seed)` makes a case, `run(case)` interprets it.
+
+A case is a program of one kernel and one entry that calls it, with inputs for its buffers. All that is
+allowed may occur: several dtypes, permuted, strided, reversed, gathered and guarded accesses, lanes and
+copies on any axes, tails, extents 0 and 1, reductions, prefixes, state, while, scratch and passes, shared
+stores, checks, ifs, switches, unrolled and parallel loops.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+
+from tcc.ir import dim
+from tcc.ir.dim import Size
+from tcc.ir.dtype import BOOL, F32, F64, I32, I64, DType
+from tcc.ir.scalar import COMBINES, Const, Expr, Name, apply
+from tcc.schedule.interpret import run_kernel
+from tcc.schedule.program import (
+    Alloc,
+    Block,
+    Buffer,
+    Call,
+    Carry,
+    Check,
+    Entry,
+    If,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    Parallel,
+    Position,
+    Program,
+    Serial,
+    Stmt,
+    Store,
+    Switch,
+    View,
+)
+from tests.schedule.accesses import DTYPES, SMOOTH, Accesses, Scope, data
+
+MESSAGES = tuple(f"check {k}" for k in range(4))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A program, what it runs on, and whether emitted code must give exactly the interpreter's bits.
+
+    ``buffers`` are the contents before the run, by parameter name; those of outputs are a fill pattern.
+    """
+
+    seed: int
+    program: Program
+    buffers: dict[str, np.ndarray]
+    sizes: dict[str, int]
+    exact: bool
+
+    @property
+    def kernel(self) -> Kernel:
+        return self.program.kernels[0]
+
+
+def run(case: Case) -> tuple[int, dict[str, np.ndarray]]:
+    """The status, and the contents of all buffers afterwards."""
+    buffers = {name: array.copy() for name, array in case.buffers.items()}
+    return run_kernel(case.kernel, buffers, case.sizes), buffers
+
+
+def same(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Where two arrays hold the same values; nan is equal to nan and 0.0 to -0.0."""
+    return (found == expected) | ((found != found) & (expected != expected))
+
+
+def generate(seed: int) -> Case:
+    """The case of a seed; always the same one."""
+    rng = random.Random(seed)
+    for attempt in range(50):
+        maker = Maker(random.Random(rng.random() + attempt))
+        body = maker.kernel_body()
+        case = _case(seed, maker, body)
+        if case is not None:
+            return case
+    raise AssertionError(f"no case of seed {seed} has a fit size")
+
+
+def _case(seed: int, maker: Maker, body: Block) -> Case | None:
+    sizes = dict(maker.symbols)
+    counts = {name: dim.evaluate(size, sizes) for name, size in maker.sizes.items()}
+    if sum(counts.values()) > 60_000 or _work(body, sizes) > 40_000:
+        return None
+    kernel = Kernel(f"k{seed}", tuple(maker.parameters.values()), tuple(sizes), body)
+    special = maker.chance(0.25)
+    numbers = np.random.default_rng(seed)
+    buffers = {
+        p.name: np.full(counts[p.name], 1, p.dtype.numpy)
+        if p.access == "write"
+        else data(numbers, p.dtype, counts[p.name], special)
+        for p in kernel.parameters
+    }
+    spaces = {"read": "argument", "write": "argument", "update": "state"}
+    entry = Entry(
+        f"f{seed}",
+        tuple(sizes),
+        tuple(Buffer(p.name, p.dtype, maker.sizes[p.name], spaces[p.access]) for p in kernel.parameters),
+        tuple(p.name for p in kernel.parameters if p.access == "read"),
+        tuple(p.name for p in kernel.parameters if p.access == "write"),
+        (),
+        0,
+        maker.worker_bytes,
+        (Call(kernel.name, tuple(View(p.name) for p in kernel.parameters), tuple(map(dim.symbol, sizes))),),
+    )
+    return Case(seed, Program((kernel,), (entry,), (), MESSAGES), buffers, sizes, maker.exact)
+
+
+def _work(block: Block, sizes: dict[str, int]) -> int:
+    """About how many statements run."""
+    total = 0
+    for s in block:
+        if isinstance(s, Loop):
+            try:
+                count = dim.evaluate(s.hi, sizes) - dim.evaluate(s.lo, sizes)
+            except KeyError:
+                count = 20
+            total += max(0, count) * (1 + _work(s.body, sizes))
+        elif isinstance(s, If):
+            total += 1 + _work(s.body, sizes) + _work(s.otherwise, sizes)
+        elif isinstance(s, Switch):
+            total += 1 + sum(_work(c, sizes) for c in s.cases)
+        else:
+            total += 1
+    return total
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the loops around allow: their axes for stores, whether lanes are free, whether any is split."""
+
+    axes: tuple[tuple[Size, Size], ...] = ()
+    lanes: bool = False
+    split: bool = False
+    depth: int = 0
+
+
+class Maker(Accesses):
+    """Makes statements. ``exact`` becomes False when a transcendental function is used."""
+
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(rng)
+        self.exact = True
+        self.worker_bytes: Size = 0
+
+    def kernel_body(self) -> Block:
+        scope, around = Scope(), Around()
+        block: list[Stmt] = []
+        if self.chance(0.25):
+            block += self.lets(scope, 1)
+        if self.chance(0.2):
+            block += self.reduction(scope, around)
+        block += self.nest(scope, around, parallel=self.chance(0.3))
+        if self.chance(0.25) and not (isinstance(block[-1], Loop) and isinstance(block[-1].mapping, Parallel)):
+            block += self.nest(scope, around, parallel=self.chance(0.3))
+        return tuple(block)
+
+    # --- pieces ------------------------------------------------------------------------------------
+
+    def dtype(self) -> DType:
+        return self.rng.choice(DTYPES)
+
+    def split(self, around: Around) -> tuple[int, int]:
+        """Lanes and copies of a loop, as allowed."""
+        lanes = self.rng.choice((2, 4, 4, 8, 16)) if not around.lanes and self.chance(0.55) else 1
+        copies = self.rng.choice((2, 2, 3, 4)) if self.chance(0.35) else 1
+        return lanes, copies
+
+    def lets(self, scope: Scope, count: int, depth: int = 2) -> list[Stmt]:
+        made: list[Stmt] = []
+        for _ in range(count):
+            value = self.value(scope, self.dtype(), depth)
+            name = self.fresh("v")
+            made.append(Let(name, value))
+            scope.values.append(Name(value.dtype, name))
+        return made
+
+    def store(self, scope: Scope, around: Around, value: Expr | None = None) -> list[Stmt]:
+        """A unique store of a value to an output of its own, or an update in place."""
+        value = value if value is not None else self.value(scope, self.dtype(), 3)
+        if value.dtype in (F32, F64) and self.chance(0.06):
+            self.exact = False
+            value = apply(self.rng.choice(SMOOTH), apply("min", apply("abs", value), Const(value.dtype, 8.0)))
+        index, size = self.layout(list(around.axes), 0.8)
+        if self.chance(0.2):
+            name = self.parameter(value.dtype, "update", size)
+            combine = ""
+            if self.chance(0.6) and not value.dtype.is_complex:
+                combine = self.combine_for(value.dtype)
+            elif self.chance(0.5):
+                value = self.merged(value, Load(value.dtype, name, index))
+            return [Store(name, index, value, combine)]
+        name = self.parameter(value.dtype, "write", size)
+        return [Store(name, index, value, nontemporal=self.chance(0.05))]
+
+    def merged(self, a: Expr, b: Expr) -> Expr:
+        return apply("xor" if a.dtype == BOOL else "add", a, b)
+
+    def combine_for(self, dtype: DType) -> str:
+        if dtype == BOOL:
+            return self.rng.choice(("and", "or", "xor", "max", "min"))
+        if dtype.is_complex:
+            return "add"
+        names = ("add", "add", "max", "min", "mul") + (() if dtype.is_float else ("and", "or", "xor"))
+        return self.rng.choice(names)
+
+    def loop(self, extent: Size, lower: int = 0) -> tuple[str, Size]:
+        name = self.fresh("i")
+        return name, dim.symbol(name, lower, extent - 1)
+
+    def into(
+        self, scope: Scope, around: Around, axis: Size, extent: Size, lanes: int, copies: int, parallel: bool = False
+    ) -> tuple[Scope, Around]:
+        """The scope and the surroundings inside a loop."""
+        inner = scope.inner()
+        inner.axes.append((axis, extent))
+        split = around.split or parallel or lanes * copies > 1
+        return inner, Around((*around.axes, (axis, extent)), around.lanes or lanes > 1, split, around.depth + 1)
+
+    # --- statements --------------------------------------------------------------------------------
+
+    def nest(self, scope: Scope, around: Around, parallel: bool = False) -> list[Stmt]:
+        """A loop over a new axis, whose body computes and stores."""
+        extent = self.extent()
+        lower = 1 if self.chance(0.1) else 0
+        name, axis = self.loop(extent, lower)
+        lanes, copies = self.split(around)
+        unrolled = isinstance(extent, int) and extent - lower <= 8 and not parallel and self.chance(0.3)
+        inner, within = self.into(scope, around, axis, extent, lanes, copies, parallel)
+        if parallel and self.chance(0.3):
+            body = self.with_scratch(inner, within) if lanes * copies == 1 else self.body(inner, within)
+        else:
+            body = self.body(inner, within)
+        mapping = Parallel(self.rng.choice((1, 3, 64))) if parallel else Serial()
+        return [Loop(name, lower, extent, tuple(body), lanes, copies, mapping, unrolled=unrolled)]
+
+    def body(self, scope: Scope, around: Around) -> list[Stmt]:
+        """Statements inside at least one loop, with a store among them."""
+        block: list[Stmt] = self.lets(scope, self.rng.choice((0, 0, 1, 2)))
+        if self.chance(0.15):
+            lets, axis = self.gather(scope)
+            block += lets
+            scope.axes.append(axis)
+        if self.chance(0.08):
+            block.append(Check(self.condition(scope, 1), self.rng.randrange(len(MESSAGES))))
+        deeper = around.depth < 3
+        kind = self.rng.random()
+        if deeper and kind < 0.3:
+            block += self.reduction(scope, around)
+            block += self.store(scope, around)
+        elif deeper and kind < 0.42:
+            block += self.nest(scope, around)
+        elif deeper and kind < 0.5:
+            block += self.prefix(scope, around)
+        elif deeper and kind < 0.58:
+            block += self.state(scope, around)
+        elif deeper and kind < 0.66 and not around.split:
+            block += self.with_scratch(scope, around)
+        elif deeper and kind < 0.72 and not around.split:
+            block += self.scatter(scope, around)
+        elif kind < 0.8:
+            block += self.branch(scope, around)
+        else:
+            block += self.store(scope, around)
+        if self.chance(0.2):
+            block += self.store(scope, around)
+        return block
+
+    def branch(self, scope: Scope, around: Around) -> list[Stmt]:
+        """An if, or a switch on something uniform."""
+
+        def some() -> Block:
+            inner = scope.inner()
+            made = self.lets(inner, self.rng.choice((0, 1)))
+            if around.depth < 3 and self.chance(0.25):
+                made += self.reduction(inner, around)
+            return tuple(made + self.store(inner, around))
+
+        if self.chance(0.2):
+            return [Switch(self.symbol() - 1, tuple(some() for _ in range(self.rng.randrange(1, 4))))]
+        condition = self.condition(scope, 2)
+        return [If(condition, some(), some() if self.chance(0.5) else ())]
+
+    def carry(self, scope: Scope, inside: Scope, combine: str, dtype: DType, prefix: bool = False) -> Carry:
+        """A carry whose update is computed from what the body sees."""
+        if combine in ("argmax", "argmin"):
+            start = COMBINES[combine].identity((dtype, I64))
+            where = Position(I64, inside.axes[-1][0])
+            names = (self.fresh("r"), self.fresh("r"))
+            init = (Const(dtype, start[0]), Const(I64, start[1]))
+            return Carry(names, (dtype, I64), init, (self.value(inside, dtype, 2), where), combine)
+        init = self.constant(dtype) if self.chance(0.6) else self.value(scope, dtype, 1)
+        return Carry((self.fresh("r"),), (dtype,), (init,), (self.value(inside, dtype, 2),), combine, prefix)
+
+    def reduction(self, scope: Scope, around: Around) -> list[Stmt]:
+        """A loop that reduces; its results are in scope afterwards."""
+        extent = self.extent()
+        name, axis = self.loop(extent)
+        lanes, copies = self.split(around)
+        inner, within = self.into(scope, around, axis, extent, lanes, copies)
+        body = self.lets(inner, self.rng.choice((0, 0, 1)))
+        if around.depth < 2 and self.chance(0.15):
+            body += self.reduction(inner, within)
+        carries: list[Carry] = []
+        for _ in range(self.rng.choice((1, 1, 1, 2, 3))):
+            dtype = self.dtype()
+            arg = not dtype.is_complex and dtype != BOOL and self.chance(0.2)
+            combine = self.rng.choice(("argmax", "argmin")) if arg else self.combine_for(dtype)
+            carries.append(self.carry(scope, inner, combine, dtype))
+        if self.chance(0.1):
+            body += self.store(inner, within)
+        for c in carries:
+            scope.values += [Name(d, n) for n, d in zip(c.names, c.dtypes, strict=True)]
+        unrolled = isinstance(extent, int) and extent <= 8 and self.chance(0.3)
+        return [Loop(name, 0, extent, tuple(body), lanes, copies, Serial(), tuple(carries), unrolled=unrolled)]
+
+    def prefix(self, scope: Scope, around: Around) -> list[Stmt]:
+        """A loop with a running value that it stores."""
+        extent = self.extent()
+        name, axis = self.loop(extent)
+        lanes, copies = self.split(around)
+        inner, within = self.into(scope, around, axis, extent, lanes, copies)
+        dtype = self.rng.choice((F32, F32, F64, I32, I64, BOOL))
+        body = self.lets(inner, self.rng.choice((0, 1, 2)))
+        combine = self.combine_for(dtype)
+        carry = self.carry(scope, inner, combine, dtype, prefix=True)
+        others = [self.carry(scope, inner, self.combine_for(I32), I32)] if self.chance(0.2) else []
+        running = Name(dtype, carry.names[0])
+        inner.values.append(running)
+        after = COMBINES[combine].apply((running,), carry.update)[0] if self.chance(0.7) else running
+        body += self.lets(inner, self.rng.choice((0, 1)))
+        body += self.store(inner, within, after)
+        for c in (carry, *others):
+            scope.values += [Name(d, n) for n, d in zip(c.names, c.dtypes, strict=True)]
+        made: list[Stmt] = [Loop(name, 0, extent, tuple(body), lanes, copies, Serial(), (carry, *others))]
+        return made + (self.store(scope, around) if self.chance(0.4) else [])
+
+    def state(self, scope: Scope, around: Around) -> list[Stmt]:
+        """A sequential loop with one or two states, which may end early."""
+        extent = self.extent()
+        name, axis = self.loop(extent)
+        inner, within = self.into(scope, around, axis, extent, 1, 1)
+        dtypes = [self.rng.choice((F32, F64, I32, I64)) for _ in range(self.rng.choice((1, 2)))]
+        names = [self.fresh("s") for _ in dtypes]
+        inits = [self.value(scope, d, 1) for d in dtypes]
+        inner.values += [Name(d, n) for d, n in zip(dtypes, names, strict=True)]
+        while_: Expr | None = None
+        if self.chance(0.5):
+            test = Name(dtypes[0], names[0]) < Const(dtypes[0], self.rng.randrange(-2, 12))
+            while_ = test if self.chance(0.7) else test & self.value(Scope(scope.axes, scope.values), BOOL, 0)
+        body = self.lets(inner, self.rng.choice((0, 1)))
+        if self.chance(0.5):
+            body += self.store(inner, within)
+        updates = [self.value(inner, d, 2) for d in dtypes]
+        carries = tuple(Carry((n,), (d,), (i,), (u,)) for n, d, i, u in zip(names, dtypes, inits, updates, strict=True))
+        if self.chance(0.2):
+            carry = self.carry(scope, inner, "add", I32)
+            carries = (*carries, carry)
+        for c in carries:
+            scope.values += [Name(d, n) for n, d in zip(c.names, c.dtypes, strict=True)]
+        made: list[Stmt] = [Loop(name, 0, extent, tuple(body), carries=carries, while_=while_)]
+        return made + self.store(scope, around)
+
+    def with_scratch(self, scope: Scope, around: Around) -> list[Stmt]:
+        """Two passes with a row between them: computed and stored, then read."""
+        dtype = self.rng.choice((F32, F32, F64, I32, BOOL))
+        space = self.rng.choice(("scratch", "scratch", "worker"))
+        extent = self.rng.choice((1, 3, 8, 13, 20)) if space == "scratch" or self.chance(0.5) else self.symbol()
+        row = Buffer(self.fresh("t"), dtype, extent, space)
+        if space == "worker":
+            self.worker_bytes = self.worker_bytes + 64 * dim.ceildiv(extent * dtype.bytes, 64)
+        block: list[Stmt] = [Alloc(row)]
+        name, axis = self.loop(extent)
+        lanes, copies = self.split(around)
+        inner, _ = self.into(scope, around, axis, extent, lanes, copies)
+        value = self.value(inner, dtype, 2)
+        index = axis if self.chance(0.8) else extent - 1 - axis
+        carries: tuple[Carry, ...] = ()
+        if self.chance(0.5):
+            carries = (self.carry(scope, inner, "add", F32),)
+        block.append(Loop(name, 0, extent, (Store(row.name, index, value),), lanes, copies, Serial(), carries))
+        for c in carries:
+            scope.values += [Name(d, n) for n, d in zip(c.names, c.dtypes, strict=True)]
+        name, axis = self.loop(extent)
+        lanes, copies = self.split(around)
+        inner, within = self.into(scope, around, axis, extent, lanes, copies)
+        inner.buffers.append((row.name, dtype, axis, [extent - 1 - axis]))
+        value = self.merged(Load(dtype, row.name, axis), self.value(inner, dtype, 2))
+        block.append(Loop(name, 0, extent, tuple(self.store(inner, within, value)), lanes, copies))
+        return block
+
+    def scatter(self, scope: Scope, around: Around) -> list[Stmt]:
+        """A shared store at indices from memory; rows of it may be split."""
+        extent = self.extent()
+        name, axis = self.loop(extent)
+        inner, _ = self.into(scope, around, axis, extent, 1, 1)
+        lets, (index, count) = self.gather(inner)
+        dtype = self.rng.choice((F32, F32, F64, I32, I64))
+        combine = self.rng.choice(("add", "add", "max", "mul", ""))
+        if self.chance(0.5):
+            width = self.extent()
+            column_name, column = self.loop(width)
+            lanes, copies = self.split(around)
+            deeper, _ = self.into(inner, around, column, width, lanes, copies)
+            target = self.parameter(dtype, "update", count * width)
+            store = Store(target, index * width + column, self.value(deeper, dtype, 2), combine, unique=False)
+            body: list[Stmt] = [*lets, Loop(column_name, 0, width, (store,), lanes, copies)]
+        else:
+            target = self.parameter(dtype, "update", count)
+            body = [*lets, Store(target, index, self.value(inner, dtype, 2), combine, unique=False)]
+        return [Loop(name, 0, extent, tuple(body))]
