@@ -111,12 +111,11 @@ def as_array(value: Any, tensor: Tensor, where: str) -> Array:
     """
     expected = numpy_dtype(tensor.dtype)
     array: Array = _plain(value, tensor, where)
-    if array.dtype != expected:
-        if array.dtype.newbyteorder("=") != expected:
-            raise UserError(
-                f"{where} has dtype {array.dtype}, expected {expected} ({tensor})",
-                fix=f"convert it: {where.rpartition(' ')[2].strip(chr(39))}.astype(np.{expected})",
-            )
+    if array.dtype != expected and array.dtype.newbyteorder("=") != expected:
+        raise UserError(
+            f"{where} has dtype {array.dtype}, expected {expected} ({tensor})",
+            fix=f"convert it: {tensor.name}.astype('{expected}')",
+        )
     if array.dtype == expected and array.flags.c_contiguous and array.flags.aligned:
         return array
     copy: Array = np.array(array, dtype=expected, order="C")
@@ -131,7 +130,7 @@ def _plain(value: Any, tensor: Tensor, where: str) -> Array:
     try:
         if hasattr(value, "__dlpack__") and not isinstance(value, np.generic):
             return cast(Array, np.from_dlpack(value))
-        return np.asarray(value)
+        return cast(Array, np.asarray(value))
     except (TypeError, ValueError, BufferError, RuntimeError, AttributeError) as error:
         raise UserError(
             f"{where} cannot be read as an array",

@@ -6,12 +6,10 @@ dictionary and goes straight to C; anything else is looked at argument by argume
 
 from __future__ import annotations
 
-import _ctypes
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 import numpy as np
 
@@ -26,7 +24,8 @@ if TYPE_CHECKING:
     import inspect
 
     from tcc.artifact import Function as Signature
-    from tcc.artifact import Manifest
+    from tcc.artifact import Tensor
+    from tcc.runtime.session import Session
 
 _at = ctypes.c_size_t.from_address
 _HEAD = object.__basicsize__
@@ -146,56 +145,20 @@ class Function:
 
     def _outputs(self, out: Any, made: _Made) -> list[Array]:
         function = self.signature
-        leaves: list[Any] = [None] * len(function.results)
-        checks.spread(function.results_tree, out, leaves, f"{function.name}: out")
+        leaves: list[Any] = [out]
+        if not self._single:
+            leaves = [None] * len(function.results)
+            checks.spread(function.results_tree, out, leaves, f"{function.name}: out")
         for array, tensor, (shape, dtype) in zip(leaves, function.results, made, strict=True):
-            where = f"{function.name}: out" + ("" if self._single else f" '{tensor.name}'")
-            if not isinstance(array, np.ndarray):
-                raise UserError(f"{where} is no NumPy array but of type {type(array).__name__}")
-            if array.dtype != dtype or array.shape != shape:
-                raise UserError(f"{where} is {array.dtype}{list(array.shape)}, expected {dtype}{list(shape)}")
-            if not (array.flags.c_contiguous and array.flags.writeable and array.flags.aligned):
-                why = "read-only" if not array.flags.writeable else "not contiguous and aligned"
-                raise UserError(f"{where} is {why}", fix=f"pass np.empty({shape}, np.{dtype})")
+            if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
+                raise self._unfit(array, tensor, f"it must be an array {dtype}{list(shape)}")
+            flags = array.flags
+            if not (flags.c_contiguous and flags.writeable and flags.aligned):
+                raise self._unfit(array, tensor, "it must be contiguous, aligned and writeable")
         return leaves
 
-
-class Session:
-    """An opened library: its C functions, the context that calls pass, and the functions bound so far."""
-
-    def __init__(self, manifest: Manifest, handle: ctypes.CDLL) -> None:
-        self.manifest = manifest
-        self.context: Any = None
-        self.closed = False
-        self._handle = handle
-        self._functions: WeakSet[Function] = WeakSet()
-        self._last_error = self.symbol("last_error", ctypes.c_char_p)
-
-    def symbol(self, name: str, result: Any = ctypes.c_int32, *arguments: Any) -> Any:
-        """An exported C function by its name after the prefix."""
-        found = self._handle[f"{self.manifest.prefix}_{name}"]
-        found.restype, found.argtypes = result, arguments
-        return found
-
-    def bind(self, function: Signature, state: tuple[int, ...] = ()) -> Function:
-        """A function of the library; ``state`` is the address of the instance it works on."""
-        arguments = [
-            *[ctypes.c_void_p] * (bool(function.states) + len(function.arguments)),
-            *[ctypes.c_int64] * len(function.symbols),
-            *[ctypes.c_void_p] * (len(function.results) + 1),
-        ]
-        bound = Function(function, self.symbol(f"{function.name}_ctx", ctypes.c_int32, *arguments), self, state)
-        self._functions.add(bound)
-        return bound
-
-    def check(self, status: int) -> None:
-        """UserError with the library's message unless the status is 0."""
-        if status:
-            raise UserError(self._last_error().decode("utf-8", "replace"))
-
-    def close(self) -> None:
-        """Makes every function refuse further calls, and unloads the library."""
-        self.closed = True
-        for function in list(self._functions):
-            function.close()
-        _ctypes.dlclose(self._handle._handle)
+    def _unfit(self, array: Any, tensor: Tensor, why: str) -> UserError:
+        name = "out" if self._single else f"out '{tensor.name}'"
+        is_array = isinstance(array, np.ndarray)
+        found = f"an array {array.dtype}{list(array.shape)}" if is_array else f"of type {type(array).__name__}"
+        return UserError(f"{self.__name__}: {name} cannot be written to: {why}", why=f"it is {found}")

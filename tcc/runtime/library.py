@@ -10,8 +10,9 @@ from typing import Any
 
 from tcc.artifact import read_manifest
 from tcc.errors import UserError
-from tcc.runtime.function import Function, Session
+from tcc.runtime.function import Function
 from tcc.runtime.opening import check_machine, check_weights, open_library
+from tcc.runtime.session import Session
 
 
 class _Context(ctypes.Structure):
