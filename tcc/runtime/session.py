@@ -1,0 +1,54 @@
+"""An opened library at the level of C: its symbols, and what its functions share."""
+
+from __future__ import annotations
+
+import _ctypes
+import ctypes
+from typing import Any
+from weakref import WeakSet
+
+from tcc.artifact import Function as Signature
+from tcc.artifact import Manifest
+from tcc.errors import UserError
+from tcc.runtime.function import Function
+
+
+class Session:
+    """An opened library: its C functions, the context that calls pass, and the functions bound so far."""
+
+    def __init__(self, manifest: Manifest, handle: ctypes.CDLL) -> None:
+        self.manifest = manifest
+        self.context: Any = None
+        self.closed = False
+        self._handle = handle
+        self._functions: WeakSet[Function] = WeakSet()
+        self._last_error = self.symbol("last_error", ctypes.c_char_p)
+
+    def symbol(self, name: str, result: Any = ctypes.c_int32, *arguments: Any) -> Any:
+        """An exported C function by its name after the prefix."""
+        found = self._handle[f"{self.manifest.prefix}_{name}"]
+        found.restype, found.argtypes = result, arguments
+        return found
+
+    def bind(self, function: Signature, state: tuple[int, ...] = ()) -> Function:
+        """A function of the library; ``state`` is the address of the instance it works on."""
+        arguments = [
+            *[ctypes.c_void_p] * (bool(function.states) + len(function.arguments)),
+            *[ctypes.c_int64] * len(function.symbols),
+            *[ctypes.c_void_p] * (len(function.results) + 1),
+        ]
+        bound = Function(function, self.symbol(f"{function.name}_ctx", ctypes.c_int32, *arguments), self, state)
+        self._functions.add(bound)
+        return bound
+
+    def check(self, status: int) -> None:
+        """UserError with the library's message unless the status is 0."""
+        if status:
+            raise UserError(self._last_error().decode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """Makes every function refuse further calls, and unloads the library."""
+        self.closed = True
+        for function in list(self._functions):
+            function.close()
+        _ctypes.dlclose(self._handle._handle)
