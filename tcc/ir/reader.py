@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -41,6 +42,9 @@ class Reader:
     position: int = 0
     sizes: dict[str, Size] = field(default_factory=dict[str, Size])
 
+    def __post_init__(self) -> None:
+        self._breaks = [m.start() for m in re.finditer("\n", self.text)]
+
     def blank(self) -> None:
         match = _BLANK.match(self.text, self.position)
         self.position = match.end() if match else self.position
@@ -50,7 +54,7 @@ class Reader:
         return self.position == len(self.text)
 
     def line(self) -> int:
-        return self.text.count("\n", 0, self.position) + 1
+        return bisect_left(self._breaks, self.position) + 1
 
     def error(self, what: str) -> UserError:
         start = self.position

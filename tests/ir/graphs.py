@@ -71,8 +71,8 @@ def generate_case(seed: int, most: int = 15) -> Case:
     return _Generator(random.Random(seed), seed).case(most)
 
 
-def squared(size: Size) -> float:
-    """A generous bound of an extent, from the largest size of a symbol."""
+def largest(size: Size) -> float:
+    """A size where every symbol is as large as it can be."""
     return float(dim.evaluate(size, {"n": max(SIZES), "m": max(SIZES)}))
 
 
@@ -96,7 +96,7 @@ class _Generator:
         ends = [item for item in made if item.value not in used][-3:] or made[-1:] or self.items[:1]
         graph = Graph(f"random_{self.seed}", inputs, tuple(e.value for e in ends))
         arrays = [self.array(v, sizes) for v in inputs]
-        epsilons = [float(dtype_epsilon(e.dtype)) if e.dtype.is_float else 0.0 for e in ends]
+        epsilons = [dtype_epsilon(e.dtype) if e.dtype.is_float else 0.0 for e in ends]
         tolerances = [e.error * eps for e, eps in zip(ends, epsilons, strict=True)]
         return Case(self.seed, graph, arrays, sizes, tolerances)
 
@@ -142,11 +142,11 @@ class _Generator:
         )
         for _ in range(20):
             made = self.rng.choice(makers)()
-            if made is not None and all(squared(s) <= 400 for s in made.type.shape) and made.type.rank <= 4:
+            if made is not None and made.type.rank <= 4 and largest(made.type.size) <= 20_000 and self.tight(made):
                 self.items.append(made)
                 return
         item = self.items[-1]
-        self.items.append(Item(ops.reshape(ops.reshape(item.value, (-1, 1)), item.type.shape), item.bound, item.error))
+        self.items.append(Item(ops.reshape(item.value, (1, *item.type.shape)), item.bound, item.error))
 
     def small(self, item: Item, limit: float = LARGEST) -> Item:
         """The item, squashed if it could exceed a limit."""
@@ -168,6 +168,10 @@ class _Generator:
             )
 
         return self.pick(fits)
+
+    def tight(self, item: Item) -> bool:
+        """Whether a comparison of this value would still say something."""
+        return not item.dtype.is_float or item.error * dtype_epsilon(item.dtype) < 0.02
 
     def unary(self) -> Item | None:
         item = self.pick(lambda i: i.dtype.is_float)
@@ -242,7 +246,7 @@ class _Generator:
             return None
         error = 0.0
         if item.dtype.is_float:
-            ratio = float(dtype_epsilon(item.dtype)) / float(dtype_epsilon(target))
+            ratio = dtype_epsilon(item.dtype) / dtype_epsilon(target)
             error = item.error * ratio + (item.bound if ratio < 1 else 0.0)
         elif target == F16:
             error = item.bound
@@ -255,7 +259,7 @@ class _Generator:
         rank = item.type.rank
         axes = tuple(sorted(self.rng.sample(range(rank), self.rng.randint(1, min(2, rank)))))
         keep = self.rng.random() < 0.3
-        count = float(np.prod([max(squared(item.type.shape[a]), 1) for a in axes]))
+        count = float(np.prod([max(largest(item.type.shape[a]), 1) for a in axes]))
         name = self.rng.choice(("sum", "sum", "mean", "max", "min", "argmax", "any"))
         present = all(dim.positive(item.type.shape[a]) for a in axes)
         if name in ("max", "min") and present:
@@ -340,7 +344,7 @@ class _Generator:
             if first.type.rank != 2:
                 return None
         first, second = self.small(first, 2.0), self.small(second, 2.0)
-        count = max(squared(inner), 1.0)
+        count = max(largest(inner), 1.0)
         bound = first.bound * second.bound * count
         error = count * (first.error * second.bound + second.error * first.bound) + bound * count
         value = ops.matmul(first.value, second.value)
@@ -351,7 +355,7 @@ class _Generator:
         if item is None:
             return None
         axis = self.rng.randrange(item.type.rank)
-        count = max(squared(item.type.shape[axis]), 1.0)
+        count = max(largest(item.type.shape[axis]), 1.0)
         if item.dtype.is_float and item.bound * count > 20 * LARGEST:
             return None
         value = ops.cumsum(item.value, axis)
@@ -384,7 +388,7 @@ class _Generator:
         item = self.small(item, 8.0)
         name = self.rng.choice(("softmax", "sigmoid", "gelu"))
         function = getattr(ops, name)
-        count = squared(item.type.shape[-1])
+        count = largest(item.type.shape[-1])
         value = function(item.value, axis=-1) if name == "softmax" else function(item.value)
         return Item(value, max(item.bound, 1.0), 2 * item.error + 4 * (item.bound + count + 4))
 
@@ -396,6 +400,6 @@ class _Generator:
         return Item(ops.take(item.value, indices, axis=0), item.bound, item.error)
 
 
-def dtype_epsilon(kind: DType) -> Any:
+def dtype_epsilon(kind: DType) -> float:
     """The distance from 1 to the next number."""
     return {F16: 2.0**-10, dtype.BF16: 2.0**-7, F32: 2.0**-23, F64: 2.0**-52}[kind]

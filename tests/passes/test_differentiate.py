@@ -131,7 +131,7 @@ def test_integer_carry_is_left_alone() -> None:
     new = ops.where(odd, ops.multiply(state, item), ops.add(state, ops.sin(item)))
     body = Graph("step", (i, state, item), (ops.add(i, 1), new, i))
     _, end, _ = scan(body, 2, 0, (i0, c, x), T)
-    check(Graph("f", (c, x), (end,)), [np.float64(0.7), RNG.normal(size=5)])
+    check(Graph("f", (c, x), (end,)), [np.array(0.7), RNG.normal(size=5)])
 
 
 def test_second_derivative_through_a_scan() -> None:
