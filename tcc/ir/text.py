@@ -38,7 +38,8 @@ INLINE = 16
 DIGEST = 16
 IDENTIFIER = re.compile(r"[A-Za-z_][\w.]*")
 RESERVED = frozenset({"True", "False", "None", "nan", "inf", "graph", "size", *dtype.BY_NAME})
-"""Words that stand for themselves among attributes; a size of such a name is written ``size(…)``."""
+"""Words that stand for themselves among attributes; a size of such a name is written ``size(…)``, as is
+one that begins like a tuple."""
 
 
 def to_text(item: Module | Function | Graph) -> str:
@@ -173,7 +174,7 @@ def attribute_text(value: Any) -> str:
     if isinstance(value, tuple):
         parts = [attribute_text(v) for v in cast("tuple[Any, ...]", value)]
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
-    if isinstance(value, Dim) and any(s.name in RESERVED for s in dim.symbols(value)):
+    if isinstance(value, Dim) and (str(value)[0] == "(" or any(s.name in RESERVED for s in dim.symbols(value))):
         return f"size({value})"
     return str(cast("Size | DType", value))
 

@@ -50,7 +50,7 @@ def test_every_kind_of_attribute_reads_back() -> None:
     attributes = {
         "a": 1, "b": (1,), "c": (), "d": None, "e": 'a"b\nc // d', "f": 1e-7, "g": -0.0, "h": float("nan"),
         "i": complex(1, -0.0), "j": F32, "k": n // 2, "l": (n, 2 * n + 1, (dtype.I8, "x", True)), "m": body,
-        "o": dim.minimum(n, 7), "p": False, "q": float("-inf"), "r": -3, "s": dim.symbol("f32"),
+        "o": dim.minimum(n, 7), "p": False, "q": float("-inf"), "r": -3, "s": dim.symbol("f32"), "v": (n + 1) // 2,
         "t": Constant.of(np.arange(3), "w"), "u": (Constant.of(np.float32(2)), body),
     }  # fmt: skip
     graph = Graph("f", (x,), Node(ANYTHING, (x,), attributes, LINE).results)
