@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 import tcc.ops as ops
@@ -13,7 +14,7 @@ from tcc.ir.op import NOT_DIFFERENTIABLE, Array
 from tcc.ir.scalar import Expr, Scalars
 from tcc.ops import infer, samples
 from tcc.ops.elementwise import ANY, NUMBER, REAL, binary, unary
-from tcc.ops.operands import no_bool, quotient
+from tcc.ops.operands import Operand, broadcast, inexact, no_bool, promoted, quotient, value
 
 add = binary(
     "add",
@@ -215,3 +216,35 @@ power = binary(
     promotion=no_bool,
     tolerance=8.0,
 )
+
+
+def logaddexp(x1: Operand, x2: Operand) -> Value:
+    """log(exp(x1) + exp(x2)), without overflow."""
+    a, b = broadcast("logaddexp", promoted((x1, x2), inexact))
+    top = ops.maximum(a, b)
+    gap = ops.abs(ops.subtract(a, b))
+    equal_infinities = ops.equal(a, b)
+    spread = ops.log1p(ops.exp(ops.negative(ops.where(equal_infinities, 0, gap))))
+    return ops.add(top, spread)
+
+
+def hypot(x1: Operand, x2: Operand) -> Value:
+    """√(x1² + x2²), without overflow."""
+    a, b = (ops.abs(v) for v in broadcast("hypot", promoted((x1, x2), inexact)))
+    large, small = ops.maximum(a, b), ops.minimum(a, b)
+    whole = ops.logical_and(ops.greater(large, 0), ops.isfinite(large))
+    ratio = ops.divide(small, ops.where(whole, large, 1))
+    root = ops.multiply(large, ops.sqrt(ops.add(ops.square(ratio), 1)))
+    return ops.where(whole, root, ops.where(ops.logical_or(ops.isinf(a), ops.isinf(b)), np.inf, large))
+
+
+def nan_to_num(x: Operand, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Value:
+    """nan replaced by ``nan``, infinities by the greatest and least finite numbers unless given."""
+    v = value(x)
+    if not v.type.dtype.is_float:
+        return v
+    limits = ml_dtypes.finfo(v.type.dtype.numpy)
+    high = float(limits.max) if posinf is None else posinf
+    low = float(limits.min) if neginf is None else neginf
+    finite = ops.where(ops.isinf(v), ops.where(ops.greater(v, 0), high, low), v)
+    return ops.where(ops.isnan(v), nan, finite)

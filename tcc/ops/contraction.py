@@ -17,7 +17,7 @@ from tcc.ir.op import Array, Op, Sample
 from tcc.ir.types import TensorType
 from tcc.ops import axes, samples
 from tcc.ops.elementwise import NUMBER
-from tcc.ops.operands import Operand, error, node, promoted
+from tcc.ops.operands import Operand, broadcast, error, node, promoted
 
 Types = tuple[TensorType, ...]
 Axes = tuple[int, ...]
@@ -238,3 +238,9 @@ def tensordot(a: Operand, b: Operand, axes: Union[int, Sequence[Any]] = 2) -> Va
         return dot_general(x, y, (tuple(range(x.type.rank - n, x.type.rank)), tuple(range(n))))
     left, right = ((s,) if isinstance(s, (int, np.integer)) else tuple(s) for s in axes)
     return dot_general(x, y, (left, right))
+
+
+def vecdot(x1: Operand, x2: Operand, axis: int = -1) -> Value:
+    """Sums of products along an axis of both, the first conjugated; the other axes broadcast."""
+    a, b = broadcast("vecdot", promoted((x1, x2)))
+    return ops.sum(ops.multiply(ops.conj(a), b), axis, dtype=a.type.dtype)

@@ -29,15 +29,6 @@ def _literal_type(_types: Types, attributes: Attributes) -> Types:
     return (TensorType(dt.of(array.dtype), tuple(array.shape)),)
 
 
-def _unbatched(name: str) -> Any:
-    """Ops without operands have no batched form: nothing in them varies."""
-
-    def rule(size: Size, _operands: Any, _batched: Any, attributes: Attributes) -> Any:
-        raise UserError(f"{name} has no operands to batch over {size} of: {dict(attributes)}")
-
-    return rule
-
-
 def _calls(*calls: dict[str, Any]) -> Samples:
     def generate(_dtypes: tuple[DType, ...], _rng: np.random.Generator) -> Iterator[Sample]:
         for attributes in calls:
@@ -53,7 +44,6 @@ LITERAL = Op(
     infer=_literal_type,
     form=Literal(),
     gradient=NOT_DIFFERENTIABLE,
-    batch=_unbatched("literal"),
     reference=lambda value: value.array,
     samples=_calls(
         *({"value": Constant.of(np.arange(6).reshape(2, 3).astype(d.numpy))} for d in dt.ALL),
@@ -95,7 +85,6 @@ FULL = Op(
     infer=_filled_type,
     form=Generic(_full_nest),
     gradient=NOT_DIFFERENTIABLE,
-    batch=_unbatched("full"),
     reference=lambda shape, value, dtype: np.full(shape, value, dtype.numpy),
     samples=_calls(
         *({"shape": (2, 3), "value": True if d == BOOL else 1, "dtype": d} for d in dt.ALL),
@@ -144,7 +133,6 @@ IOTA = Op(
     infer=_iota_type,
     form=Generic(_iota_nest),
     gradient=NOT_DIFFERENTIABLE,
-    batch=_unbatched("iota"),
     reference=_iota_reference,
     samples=_calls(
         *({"shape": (2, 5), "axis": 1, "dtype": d} for d in dt.ALL if d != BOOL),
@@ -169,7 +157,6 @@ EXTENT = Op(
     infer=lambda types, attributes: (TensorType(I64),),
     form=Generic(_extent_nest),
     gradient=NOT_DIFFERENTIABLE,
-    batch=_unbatched("extent"),
     reference=lambda size: np.int64(size),
     samples=_calls({"size": 7}, {"size": 0}),
     tolerance=0,

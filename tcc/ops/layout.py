@@ -499,3 +499,47 @@ def pad_to(
     number = float(exact) if v.type.dtype == BF16 else exact.item()
     gaps = (0,) * v.type.rank if interior is None else tuple(interior)
     return node(PAD, v, low=tuple(low), interior=gaps, shape=tuple(shape), fill=number)
+
+
+# --- diagonal -----------------------------------------------------------------------------------
+
+
+def _diagonal_type(types: Types, attributes: Attributes) -> Types:
+    first, second = attributes["axes"]
+    (x,) = types
+    if not 0 <= first < second < x.rank or x.shape[first] != x.shape[second]:
+        raise UserError(f"diagonal: axes {first} and {second} of {x} are not two axes of one size")
+    return (x.with_shape(axes.without(x.shape, (second,))),)
+
+
+def _diagonal_pieces(c: Coordinates, _types: Types, result: TensorType, attributes: Attributes) -> tuple[Piece, ...]:
+    first, second = attributes["axes"]
+    return (Piece(0, whole(result), (*c[:second], c[first], *c[second:])),)
+
+
+def _diagonal_gradient(g: Value, x: Value, _y: Value, axes: tuple[int, int]) -> tuple[Value]:
+    first, second = axes
+    on = ops.equal(ops.iota(x.type.shape, first), ops.iota(x.type.shape, second))
+    wide = ops.broadcast_to(ops.expand_dims(g, second), x.type.shape)
+    return (ops.where(on, wide, ops.zeros_like(x)),)
+
+
+def _diagonal_reference(x: Array, axes: tuple[int, int]) -> Array:
+    found: Any = np.diagonal(x, 0, *axes)
+    return np.ascontiguousarray(np.moveaxis(found, -1, axes[0]))
+
+
+DIAGONAL = Op(
+    name="diagonal",
+    doc="The elements whose positions on both ``axes`` (of one size) are equal; the second of these axes is left out.",
+    operands=(f"x: {ANY}",),
+    infer=_diagonal_type,
+    form=IndexMap(_diagonal_pieces),
+    gradient=_diagonal_gradient,
+    batch=batching.along("diagonal", "axes"),
+    reference=_diagonal_reference,
+    samples=samples.shapes(
+        (((3, 3),), {"axes": (0, 1)}), (((2, 3, 4, 3),), {"axes": (1, 3)}), (((0, 0),), {"axes": (0, 1)})
+    ),
+    tolerance=0,
+)

@@ -86,7 +86,7 @@ def _weak_array(number: Number, like: DType | None) -> np.ndarray[Any, np.dtype[
 
 def common_dtype(operands: Sequence[Operand]) -> DType:
     """The dtype that operands promote to: NumPy 2's result_type, Python scalars and sizes weak."""
-    strong = [o.type.dtype if isinstance(o, Value) else dt.of(np.asarray(o).dtype) for o in operands if not is_weak(o)]
+    strong = [o.type.dtype if isinstance(o, Value) else value(o).type.dtype for o in operands if not is_weak(o)]
     like = _promote(strong) if strong else None
     weak = [dt.default_for(0 if isinstance(o, Dim) else cast("Number", o), like) for o in operands if is_weak(o)]
     return _promote([*([like] if like is not None else []), *weak])

@@ -12,8 +12,8 @@ from tcc.ir import dim
 from tcc.ir.dim import Dim, Size
 from tcc.ir.graph import Value
 from tcc.ops import axes
-from tcc.ops.layout import part, parts
-from tcc.ops.operands import Operand, error, promoted, value
+from tcc.ops.layout import DIAGONAL, part, parts
+from tcc.ops.operands import Operand, error, node, promoted, value
 
 
 def expand_dims(a: Operand, axis: axes.Axes) -> Value:
@@ -224,3 +224,24 @@ def _border(x: Value, axis: int, width: Size, mode: str, before: bool) -> Value:
     skip = 1 if mode == "reflect" else 0
     start = skip + width - 1 if before else size - 1 - skip
     return part(x, axis, start, width, -1)
+
+
+def diagonal(a: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
+    """The ``offset``-th diagonal of two axes, as a new last axis. Their sizes must be comparable."""
+    x = value(a)
+    rank = x.type.rank
+    rows, columns = (axes.one("diagonal", i, rank) for i in (axis1, axis2))
+    if rows == columns:
+        raise error("diagonal: 'axis1' and 'axis2' are one axis")
+    shift = axes.integer("diagonal", "offset", offset)
+    height, width = x.type.shape[rows], x.type.shape[columns]
+    down, right = (0, shift) if shift >= 0 else (-shift, 0)
+    length = dim.maximum(dim.minimum(height - down, width - right), 0)
+    square = part(part(x, rows, down, length), columns, right, length)
+    first, second = sorted((rows, columns))
+    return moveaxis(node(DIAGONAL, square, axes=(first, second)), first, -1)
+
+
+def trace(a: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
+    """The sum over a diagonal."""
+    return ops.sum(diagonal(a, offset, axis1, axis2), -1)

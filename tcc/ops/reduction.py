@@ -237,7 +237,7 @@ def _accumulating(a: Operand, dtype: Any) -> Value:
 
 
 def sum(a: Operand, axis: axes.Axes = None, dtype: Any = None, keepdims: bool = False) -> Value:
-    """The sum over ``axis`` (one, several, None for all). Integers and bools sum as 64 bits unless ``dtype`` is given."""
+    """The sum over ``axis`` (one, several, None: all). Integers and bools sum as 64 bits unless ``dtype`` is given."""
     return _apply(SUM, _accumulating(a, dtype), axis, keepdims)
 
 
@@ -247,12 +247,18 @@ def prod(a: Operand, axis: axes.Axes = None, dtype: Any = None, keepdims: bool =
 
 
 def max(a: Operand, axis: axes.Axes = None, keepdims: bool = False) -> Value:
-    """The greatest element over ``axis``; nan if there is one. -inf or the least integer over a size that is 0 at run time."""
+    """The greatest element over ``axis``; nan if there is one.
+
+    -inf or the least integer over a size that is 0 at run time; UserError where it is known to be 0.
+    """
     return _apply(MAX, value(a), axis, keepdims)
 
 
 def min(a: Operand, axis: axes.Axes = None, keepdims: bool = False) -> Value:
-    """The least element over ``axis``; nan if there is one. inf or the greatest integer over a size that is 0 at run time."""
+    """The least element over ``axis``; nan if there is one.
+
+    inf or the greatest integer over a size that is 0 at run time; UserError where it is known to be 0.
+    """
     return _apply(MIN, value(a), axis, keepdims)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,9 @@ import tcc.ops as ops
 from tcc.ir.graph import Value
 from tcc.ir.op import NOT_DIFFERENTIABLE, Op
 from tcc.ir.scalar import Expr, Scalars
-from tcc.ops import samples
+from tcc.ops import axes, samples
 from tcc.ops.elementwise import binary, unary
-from tcc.ops.operands import Operand, inexact, node, value
+from tcc.ops.operands import Operand, error, inexact, node, value
 
 _HALVES = (*samples.EDGES, 0.5, -0.5, 1.5, 2.5, -1.5, 1e10, 0.49999997)
 
@@ -75,3 +76,19 @@ copysign = binary(
     promotion=inexact,
     tolerance=0,
 )
+
+
+def round(a: Operand, decimals: int = 0) -> Value:
+    """Rounded to ``decimals`` places, of two equally near the even one, as NumPy does: scaled, rounded, scaled back."""
+    x = value(a)
+    places = axes.integer("round", "decimals", decimals)
+    if x.type.dtype.is_integer or x.type.dtype.kind == "bool":
+        if places < 0:
+            raise error(f"round: decimals {places} of {x.type}", why="expected at least 0 for integers")
+        return x
+    if not places:
+        return rint(x)
+    scale = 10.0 ** builtins.abs(places)
+    if places > 0:
+        return ops.divide(rint(ops.multiply(x, scale)), scale)
+    return ops.multiply(rint(ops.divide(x, scale)), scale)
