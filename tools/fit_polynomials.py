@@ -224,7 +224,16 @@ def _fits() -> list[Fit]:
         27.5,
         57,
     )
-    row("cbrt", "cbrt(m) = P(m), 1 <= m <= 2", lambda m: mp.cbrt(m), lambda m: 1 / mp.cbrt(m), 1, 2, 10, 18.5)
+    row(
+        "cbrt",
+        "cbrt(m) = P(m), sqrt(1/2) <= m <= sqrt(2)",
+        lambda m: mp.cbrt(m),
+        lambda m: 1 / mp.cbrt(m),
+        half,
+        mp.sqrt(2),
+        10,
+        18.5,
+    )
     row(
         "erf",
         "erf(x) = x + x·P(z), z = x², |x| <= 1",
@@ -256,16 +265,19 @@ def _fits() -> list[Fit]:
                 f"erfc(x)·exp(x²)·(1 + 2·x) = P(q), q = (x - {k})/(x + {k}), x < {high}",
             )
         )
-    row(
-        "log_erfc",
-        "log(erfc(x)) = P(x), 1 <= x <= 4",
-        lambda x: mp.log(mp.erfc(x)),
-        lambda x: mp.erfc(x) / mp.erf(x),
-        1,
-        4,
-        28,
-        0,
-    )
+    for dtype, high, goal in (("f32", 4, 28), ("f64", 6, 58)):
+        rows.append(
+            Fit(
+                "log_erfc",
+                dtype,
+                lambda x: mp.log(mp.erfc(x)),
+                lambda x: mp.erfc(x) / mp.erf(x),
+                1,
+                high,
+                goal,
+                f"log(erfc(x)) = P(x), 1 <= x <= {high}",
+            )
+        )
     # For powers: a float's in doubles, a double's in pairs of them.
     row(
         "log_short",
@@ -320,6 +332,7 @@ def _constants() -> list[tuple[str, str, str, list[float]]]:
             rows.append((name, dtype, meaning, _parts(value, dtype, *bits)))
 
     row("ln2", "log(2): times an exponent, the first part is exact", mp.log(2), (15,), (41,))
+    row("log_2", "log(2)", mp.log(2), (), ())
     row("log2_e", "1/log(2)", 1 / mp.log(2), (24,), (53,))
     row("log10_2", "log10(2): times an exponent, the first part is exact", mp.log10(2), (15,), (41,))
     row("log10_e", "1/log(10)", 1 / mp.log(10), (24,), (53,))
@@ -331,6 +344,8 @@ def _constants() -> list[tuple[str, str, str, list[float]]]:
         (11, 11, 11),
         (33, 33, 33),
     )
+    row("pi_inverse", "1/pi", 1 / mp.pi, (), ())
+    row("pi_over_4", "pi/4", mp.pi / 4, (24,), (53,))
     row("two_thirds", "2/3", mp.mpf(2) / 3, (24,), (53,))
     return rows
 

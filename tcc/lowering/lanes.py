@@ -241,13 +241,14 @@ class Lanes:
         return isinstance(owner, ir.OpView | ir.Operation) and owner.operation.name == "arith.constant"
 
 
-def branch(condition: ir.Value, then: Callable[[], Lanes], otherwise: Callable[[], Lanes], like: Lanes) -> Lanes:
-    """``then()`` or ``otherwise()``, of the type of ``like``; only one of them runs."""
-    op = scf.IfOp(condition, [like.value.type], has_else=True)
-    for block, body in ((op.then_block, then), (op.else_block, otherwise)):
-        with ir.InsertionPoint(block):
-            scf.YieldOp([body().value])
-    return like.wrap(op.results[0])
+def replaced_if(condition: ir.Value, body: Callable[[], Sequence[Lanes]], values: Sequence[Lanes]) -> list[Lanes]:
+    """``body()`` where the one condition holds, which costs nothing where it does not; else ``values``."""
+    op = scf.IfOp(condition, [v.value.type for v in values], has_else=True)
+    with ir.InsertionPoint(op.then_block):
+        scf.YieldOp([v.value for v in body()])
+    with ir.InsertionPoint(op.else_block):
+        scf.YieldOp([v.value for v in values])
+    return [v.wrap(r) for v, r in zip(values, op.results, strict=True)]
 
 
 def while_any(

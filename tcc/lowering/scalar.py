@@ -84,7 +84,7 @@ _TABLE: Mapping[str, Callable[..., Lanes]] = {
     "floordiv": _by_kind(division.floor_divide, integers.floor_divide),
     "mod": _by_kind(division.modulo, integers.modulo),
     "rem": _by_kind(division.remainder, integers.remainder),
-    "pow": _by_kind(POLYNOMIALS.get("pow", integers.power), integers.power),
+    "pow": _by_kind(POLYNOMIALS["pow"], integers.power),
     "shl": integers.shift_left,
     "shr": integers.shift_right,
     **{name: function for name, function in POLYNOMIALS.items() if name != "pow"},

@@ -49,9 +49,14 @@ def _limits(x: Lanes) -> tuple[float, float]:
 
 def exp(x: Lanes) -> Lanes:
     """e^x."""
-    reduced = reduce(clamp(x, *_limits(x)))
-    r = reduced.r
-    return scale(1 + (r * r).fma(polynomial("exp", r), r), reduced.n, reduced.n_bits)
+    return exp_of_sum(clamp(x, *_limits(x)))
+
+
+def exp_of_sum(high: Lanes, low: Lanes | None = None, name: str = "exp") -> Lanes:
+    """e^(high + low) where ``high`` is not far out of the range of exp; by a longer or shorter polynomial."""
+    reduced = reduce(high)
+    r = reduced.r if low is None else reduced.r + low
+    return scale(1 + (r * r).fma(polynomial(name, r), r), reduced.n, reduced.n_bits)
 
 
 def exp2(x: Lanes) -> Lanes:
