@@ -1,0 +1,36 @@
+"""Random graphs scheduled and interpreted, against the graph's interpreter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, given, note, settings
+
+from tcc.schedule import schedule
+from tcc.schedule.facts import Facts
+from tcc.schedule.text import to_text
+from tcc.schedule.verify import verify
+from tests.schedule.graphs import builders
+from tests.schedule.scheduled import compare, module_of
+
+FACTS = (
+    Facts(vector_bytes=64, registers=32),
+    Facts(vector_bytes=32, registers=16),
+    Facts(vector_bytes=16, registers=16, fma=False, nontemporal=False),
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    builders(),
+    st.sampled_from([0, 1, 2, 3, 7, 20]),
+    st.sampled_from([0, 1, 3, 5, 17]),
+    st.sampled_from(FACTS),
+)
+def test_random_graphs(build: Any, n: int, m: int, facts: Facts) -> None:
+    module = module_of(build, ["f64[n, m]", "f64[m]", "f64[n]", "f64[4, m]"])
+    program = schedule(module, facts)
+    note(to_text(program))
+    verify(program)
+    compare(module, program, {"n": n, "m": m}, rtol=1e-7, atol=1e-9)
