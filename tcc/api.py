@@ -88,7 +88,11 @@ def function(python: Callable[..., Any] | None = None, /, **specs: Any) -> Any:
     """
     if python is not None:
         return Function(python, {})
-    return lambda python: Function(python, specs)
+
+    def decorate(python: Callable[..., Any]) -> Function:
+        return Function(python, specs)
+
+    return decorate
 
 
 def state(init: Any, name: str | None = None) -> StateVariable:
@@ -160,9 +164,10 @@ class Compiled:
     @property
     def library(self) -> runtime.Library:
         """The library, loaded into this process."""
-        if self._library is None:
-            self._library = pipeline.load(self._module, self._options)
-        return self._library
+        library = self._library
+        if library is None:
+            library = self._library = pipeline.load(self._module, self._options)
+        return library
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -46,10 +46,12 @@ def _scan(step: Step, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[A
 
     def call(traced: list[Any]) -> Any:
         carry = unflatten(carry_tree, traced[: len(starts)])
-        result = step(carry, unflatten(xs_tree, traced[len(starts) :]))
-        if not (isinstance(result, tuple) and len(cast("tuple[Any, ...]", result)) == 2):
-            raise _wrong_step(f"it returned {type(cast(Any, result)).__name__}")
-        return result
+        result: Any = step(carry, unflatten(xs_tree, traced[len(starts) :]))
+        if not isinstance(result, tuple) or len(cast("tuple[Any, ...]", result)) != 2:
+            raise _wrong_step(
+                f"it returned {'a traced array' if isinstance(result, Traced) else type(result).__name__}"
+            )
+        return cast("tuple[Any, Any]", result)
 
     region = _traced_step(call, [v.type for v in carries], slices, carry_tree)
     weak = [is_scalar(x) or (isinstance(x, Traced) and x.weak) or isinstance(x, TracedSize) for x in starts]
@@ -115,23 +117,17 @@ def _scan_node(
 
 
 def _length(sizes: Sequence[Size | None], length: Any) -> Size:
-    found = dict.fromkeys([*sizes, *([length] if length is not None else [])])
-    if len(found) == 1 and None not in found:
-        size = next(iter(found))
-        assert size is not None
-        return size
-    raise UserError(
-        "scan: the number of steps is not one",
-        where=locations.user_line().place(),
-        why="a part of xs is a scalar"
-        if None in found
-        else (
-            f"the leading sizes of xs and length are {', '.join(map(str, found))}"
-            if found
-            else "xs and length are None"
-        ),
-        fix="" if found else "give length=, or xs",
-    )
+    given: list[Size | None] = [*sizes, *([length] if length is not None else [])]
+    found = list(dict.fromkeys(given))
+    if len(found) == 1 and found[0] is not None:
+        return found[0]
+    if None in found:
+        why = "a part of xs is a scalar"
+    elif found:
+        why = f"the leading sizes of xs and length are {', '.join(map(str, found))}"
+    else:
+        why = "xs and length are None"
+    raise UserError("scan: the number of steps is not one", where=locations.user_line().place(), why=why)
 
 
 def _scan_arrays(step: Step, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[Any, Any]:

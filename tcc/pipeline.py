@@ -174,9 +174,9 @@ def schedule(module: Module, options: Options, progress: Progress = silent) -> P
     return scheduled(module, targets.get(options.target), Stages(options, progress))[1]
 
 
-def load(module: Module, options: Options, progress: Progress = silent) -> Any:
+def load(module: Module, options: Options, progress: Progress = silent) -> runtime.Library:
     """The module compiled and loaded into this process."""
     with tempfile.TemporaryDirectory(prefix="tcc-") as folder:
-        path = Path(folder) / f"{module.functions[0].name}.so"
+        path = Path(folder) / "compiled.so"
         compile_to(module, path, options, progress)
         return runtime.load(path)

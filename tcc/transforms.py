@@ -88,14 +88,14 @@ def _value_and_grad(
 def _checked_loss(f: Function, result: Any, has_aux: bool) -> Any:
     if has_aux and not (isinstance(result, tuple) and len(cast("tuple[Any, ...]", result)) == 2):
         raise UserError(f"'{_name(f)}' must return (value, aux): has_aux is set", where=locations.user_line().place())
-    loss: Any = result[0] if has_aux else result
+    loss = cast(Any, result[0] if has_aux else result)
     if isinstance(loss, (tuple, list, dict)) or loss is None:
         raise UserError(
             f"'{_name(f)}' returns {type(loss).__name__}, and only a scalar has a gradient",
             where=locations.user_line().place(),
             fix="return one scalar, or (scalar, other results) with has_aux=True",
         )
-    return result
+    return cast(Any, result)
 
 
 def _positions(f: Function, argnums: int | Sequence[int], count: int) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from tcc.ir.op import NOT_DIFFERENTIABLE, Array, Op, Sample, Samples
 from tcc.ir.scalar import Const, Expr, Number, apply, compute_dtype
 from tcc.ir.types import TensorType
 from tcc.ops import axes
-from tcc.ops.operands import Operand, error, node, value
+from tcc.ops.operands import Operand, common_dtype, error, node, quotient, value
 
 Types = tuple[TensorType, ...]
 
@@ -260,7 +260,7 @@ def linspace(start: Operand, stop: Operand, num: int = 50, endpoint: bool = True
     low, high = ops.promoted((start, stop), lambda d: dt.promote(d, F64))
     shape = ops.broadcast_shapes("linspace", (low.type.shape, high.type.shape))
     kind = low.type.dtype
-    result_type = kind if dtype is None else dt.of(dtype)
+    result_type = quotient(common_dtype((start, stop))) if dtype is None else dt.of(dtype)
     steps = count - 1 if endpoint else count
     fraction = np.arange(count) / max(steps, 1)
     aligned = literal(fraction.astype(kind.numpy).reshape((count, *(1,) * len(shape))))

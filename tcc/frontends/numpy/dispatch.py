@@ -28,7 +28,7 @@ from tcc.ir.graph import Value
 from tcc.ir.location import is_user_file
 
 _ARRAYS = """
-    a b x y x1 x2 arr array condition m v ary A B values indices fill_value a_min a_max min max start stop
+    a b x y x1 x2 arr array condition m v ary A B values indices fill_value a_min a_max min max start stop object
 """
 ARRAYS = frozenset(_ARRAYS.split())
 """The parameters of NumPy's functions that are arrays; the others are sizes, axes, dtypes and flags."""
@@ -47,7 +47,9 @@ def located(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 def ufunc(function: np.ufunc, method: str, inputs: Sequence[Any], keywords: Mapping[str, Any]) -> tuple[Any, bool]:
     """The graph value(s) of a ufunc's call, and whether they are weak (all operands were Python scalars)."""
-    name: str = function.__name__ if method == "__call__" else f"{function.__name__}.{method}"
+    name = _ufunc_name(function)
+    if method != "__call__":
+        name = f"{name}.{method}"
     if method == "at":
         _refuse_at(name)
     kept = _ufunc_keywords(name, keywords)
@@ -69,10 +71,14 @@ def ufunc(function: np.ufunc, method: str, inputs: Sequence[Any], keywords: Mapp
     return located(row, *_as_numpy_casts(function, converted)), weak
 
 
+def _ufunc_name(function: np.ufunc) -> str:
+    name = cast(str, function.__name__)
+    return f"np.{name}" if getattr(np, name, None) is function else f"scipy.special.{name}"
+
+
 def _as_numpy_casts(function: np.ufunc, converted: list[Any]) -> list[Any]:
     """The operands in the dtypes that NumPy's own loop for them takes; NumPy is asked."""
-    kinds = [x.type.dtype.numpy if isinstance(x, Value) else int if isinstance(x, Dim) else type(x) for x in converted]
-    given = tuple(np.dtype(k) if k is bool else k for k in kinds)
+    given = tuple(map(_as_numpy_dtype, converted))
     if function.signature is not None or dt.BF16.numpy in given:
         return converted
     try:
@@ -80,7 +86,7 @@ def _as_numpy_casts(function: np.ufunc, converted: list[Any]) -> list[Any]:
     except TypeError:
         names = " and ".join(x.type.dtype.name if isinstance(x, Value) else type(x).__name__ for x in converted)
         raise UserError(
-            f"{function.__name__} of {names} is not defined",
+            f"{_ufunc_name(function)} of {names} is not defined",
             where=locations.user_line().place(),
             why="NumPy refuses it too",
             fix="convert an operand with astype",
@@ -89,6 +95,15 @@ def _as_numpy_casts(function: np.ufunc, converted: list[Any]) -> list[Any]:
         located(ops.astype, x, dt.of(target)) if isinstance(x, Value) and x.type.dtype.numpy != target else x
         for x, target in zip(converted, loop, strict=False)
     ]
+
+
+def _as_numpy_dtype(operand: Any) -> Any:
+    """The dtype of an operand, or the Python type of a scalar that is weak."""
+    if isinstance(operand, Value):
+        return operand.type.dtype.numpy
+    if isinstance(operand, bool):
+        return np.dtype(np.bool_)
+    return int if isinstance(operand, (int, Dim)) else float if isinstance(operand, float) else complex
 
 
 def _ufunc_keywords(name: str, keywords: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,7 +129,7 @@ def _ufunc_keywords(name: str, keywords: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse_at(name: str) -> NoReturn:
     raise UserError(
-        f"np.{name} changes an array in place",
+        f"{name} changes an array in place",
         where=locations.user_line().place(),
         fix="x = x.at[index].add(value) gives the changed array; tcc.zeros makes a traced one",
     )
@@ -142,7 +157,7 @@ def _call(name: str, row: Callable[..., Any], signature: inspect.Signature, boun
     for key, item in bound.items():
         parameter = signature.parameters[key]
         if parameter.kind is parameter.VAR_POSITIONAL:
-            positional += [_argument(key, x) for x in item]
+            positional += [_argument(key, x) for x in cast("Sequence[Any]", item)]
         elif parameter.kind is parameter.VAR_KEYWORD:
             named.update({k: attribute(x) for k, x in item.items()})
         elif key in accepted:
@@ -191,9 +206,9 @@ def _public_name(function: Callable[..., Any]) -> str:
 
 def unsupported(name: str) -> Unsupported:
     """The error for a function that no op stands for, with near names."""
-    near = suggestion(name.rpartition("np.")[2])
+    near = suggestion(name)
     return Unsupported(
-        f"{name if '.' in name else 'np.' + name} on traced values",
+        f"{name} on traced values",
         where=locations.user_line().place(),
         why="it is not in the op set",
         fix=near or "see 'tcc ops' for what there is",
@@ -234,7 +249,7 @@ def dtype(item: Any) -> DType:
 def index(item: Any) -> Any:
     """An indexing expression with graph values and the IR's sizes in it."""
     if isinstance(item, tuple):
-        return tuple(index(x) for x in cast("tuple[Any, ...]", item))
+        return tuple(map(index, cast("tuple[Any, ...]", item)))
     if isinstance(item, slice):
         return slice(*(_bound(x) for x in (item.start, item.stop, item.step)))
     if isinstance(item, TracedSize):

@@ -28,7 +28,8 @@ class Traceable:
 
     def __init__(self, python: Callable[..., Any], specs: Mapping[str, Any], where: Place | None = None) -> None:
         self.python = python
-        self.name: str = python.__name__
+        name = getattr(python, "__name__", "")
+        self.name = name if name.isidentifier() else "function"
         self.where = where if where is not None else definition(python).place()
         self.signature = from_specs(python, specs, self.where) if specs else None
         functools.update_wrapper(cast(Any, self), python)

@@ -20,7 +20,7 @@ _SAME_UFUNCS = """
     expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh floor
     ceil trunc rint maximum minimum fmax fmin copysign equal not_equal less less_equal greater greater_equal
     logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor left_shift right_shift isnan
-    isinf isfinite signbit matmul
+    isinf isfinite signbit matmul vecdot hypot logaddexp
 """
 """Ufuncs that have the op's name."""
 
@@ -40,6 +40,7 @@ _SAME_FUNCTIONS = """
     sum prod max min any all argmax argmin mean var std cumsum cumprod reshape transpose broadcast_to concatenate stack
     split pad flip roll expand_dims squeeze moveaxis swapaxes tile repeat tril triu where clip take take_along_axis dot
     vdot inner outer tensordot einsum sort argsort real imag zeros_like ones_like full_like ravel
+    linspace nan_to_num diagonal trace
 """
 """Functions that have the op's name and parameters."""
 
@@ -50,7 +51,7 @@ _RENAMED_FUNCTIONS: dict[Row, str] = {
 }
 
 _LIKE = """
-    arange linspace eye tri zeros ones full
+    eye tri zeros ones full
 """
 """Functions that make arrays; reached with ``like=`` a traced value."""
 
@@ -113,6 +114,18 @@ def _each(arys: tuple[Value, ...], rank: int) -> Any:
     return parts[0] if len(parts) == 1 else parts
 
 
+def _array(object: Any, dtype: Any = None) -> Value:
+    return object if dtype is None else ops.astype(object, dtype)
+
+
+def _asarray(a: Any, dtype: Any = None) -> Value:
+    return _array(a, dtype)
+
+
+def _arange(start_or_stop: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Value:
+    return ops.arange(start_or_stop, stop, step, dtype)
+
+
 def _diff(a: Value, n: int = 1, axis: int = -1) -> Value:
     axis %= a.type.rank
     for _ in range(n):
@@ -173,6 +186,10 @@ _WRITTEN: dict[Row, Row] = {
     np.size: _size,
     np.atleast_1d: _atleast_1d,
     np.atleast_2d: _atleast_2d,
+    np.arange: _arange,
+    np.array: _array,
+    np.asarray: _asarray,
+    np.astype: ops.astype,
     np.diff: _diff,
     np.round: _round,
     np.around: _round,
@@ -187,7 +204,7 @@ _WRITTEN: dict[Row, Row] = {
 
 
 def _named(names: Any) -> dict[Any, Row]:
-    return {f: getattr(ops, name) for f, name in names if hasattr(ops, name)}
+    return {f: getattr(ops, name) for f, name in names}
 
 
 UFUNCS: Mapping[np.ufunc, Row] = {
@@ -215,7 +232,6 @@ METHODS: Mapping[tuple[np.ufunc, str], Row] = {
         (np.multiply, "accumulate", "cumprod"),
         (np.multiply, "outer", "outer"),
     )
-    if hasattr(ops, name)
 }
 
 FUNCTIONS: Mapping[Row, Row] = {
@@ -224,7 +240,7 @@ FUNCTIONS: Mapping[Row, Row] = {
     **_WRITTEN,
 }
 
-WEAK: frozenset[Row] = frozenset(FUNCTIONS[f] for f in (np.where, np.clip) if f in FUNCTIONS)
+WEAK: frozenset[Row] = frozenset((ops.where, ops.clip))
 """Functions whose array arguments promote together, Python scalars weak."""
 
 NAMES: tuple[str, ...] = tuple(

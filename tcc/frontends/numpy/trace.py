@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tcc.errors import UserError
+from tcc.errors import TccError, UserError
 from tcc.frontends.numpy import scope as scopes
 from tcc.frontends.numpy.operand import Traced, as_value, here
 from tcc.frontends.numpy.scope import Scope
@@ -18,6 +19,7 @@ from tcc.frontends.numpy.size import TracedSize
 from tcc.frontends.numpy.state import Slot, StateVariable
 from tcc.frontends.numpy.tracer import Tracer
 from tcc.ir import build
+from tcc.ir import location as locations
 from tcc.ir.build import graph_input
 from tcc.ir.graph import Function, Graph, Value
 from tcc.ir.interpret import run_graph
@@ -40,12 +42,12 @@ def trace(python: Callable[..., Any], signature: Signature, name: str) -> Traced
     """Traces a function with arguments of these types. UserError for what cannot be traced."""
     where = definition(python)
     scope = Scope(name, location=where)
-    with scopes.entered(scope):
+    with scopes.entered(scope), _own_errors():
         inputs = [
             graph_input(type, path, where) for type, path in zip(signature.types, signature.input_names, strict=True)
         ]
         result = signature.call(python, [Tracer(v, scope) for v in inputs])
-        outputs, tree = result_values(result, name)
+        outputs, tree = result_values(result, scope)
     slots: list[tuple[StateVariable, Slot]] = list(scope.states.items())
     written = [slot for _, slot in slots if slot.written]
     if not outputs and not written:
@@ -79,13 +81,14 @@ def is_leaf(item: Any) -> bool:
     return isinstance(item, (Traced, TracedSize))
 
 
-def result_values(result: Any, name: str) -> tuple[list[Value], Tree]:
+def result_values(result: Any, scope: Scope) -> tuple[list[Value], Tree]:
     """The leaves of what a traced function returned as graph values, and their tree."""
     leaves, tree = flatten(result, is_leaf)
     for path, leaf in zip(tree.paths("result"), leaves, strict=True):
         if not isinstance(leaf, (Traced, TracedSize, np.ndarray, np.generic, bool, int, float, complex)):
             raise UserError(
-                f"'{name}' returns {type(leaf).__name__} in {path}",
+                f"'{scope.name}' returns {type(leaf).__name__} in {path}",
+                where=scope.location.place() or locations.user_line().place(),
                 why="results are arrays and numbers, nested in dicts, lists, tuples and dataclasses",
             )
     return [as_value(leaf) for leaf in leaves], tree
@@ -114,11 +117,22 @@ def trace_region(call: Call, types: Sequence[TensorType], name: str, names: Sequ
 def _run(
     scope: Scope, call: Call, types: Sequence[TensorType], names: Sequence[str]
 ) -> tuple[list[Value], list[Value], Tree]:
-    with scopes.entered(scope):
+    with scopes.entered(scope), _own_errors():
         labels = list(names) or [""] * len(types)
         inputs = [graph_input(type, label) for type, label in zip(types, labels, strict=True)]
-        outputs, tree = result_values(call([Tracer(v, scope) for v in inputs]), scope.name)
+        outputs, tree = result_values(call([Tracer(v, scope) for v in inputs]), scope)
     return inputs, outputs, tree
+
+
+@contextmanager
+def _own_errors() -> Generator[None]:
+    """An error of ours that NumPy answered with one of its own is raised as it was."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if isinstance(error.__cause__, TccError) and not isinstance(error, TccError):
+            raise error.__cause__ from None
+        raise
 
 
 def inline(graph: Graph, arguments: Sequence[Value]) -> list[Tracer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, cast
 
@@ -18,6 +19,10 @@ from tcc.ir.dim import Dim
 from tcc.ir.graph import Value
 
 
+class MissingAttribute(Unsupported, AttributeError):
+    """An attribute that traced arrays do not have."""
+
+
 class Tracer(Traced):
     """A traced array. NumPy's functions, operators, methods and indexing work on it and give more of its kind.
 
@@ -31,8 +36,7 @@ class Tracer(Traced):
     # --- NumPy's protocols --------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
-        values, weak = dispatch.ufunc(ufunc, method, inputs, keywords)
-        return wrap(values, weak)
+        return wrap(dispatch.ufunc(ufunc, method, inputs, keywords)[0])
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -83,7 +87,7 @@ class Tracer(Traced):
             raise TypeError("len() of a scalar")
         size = self.shape[0]
         if isinstance(size, TracedSize):
-            self._refuse("len()", f"the size '{size}' is known only at the call", "use x.shape[0], a symbolic size")
+            self._refuse("len() of", f"the size '{size}' is known only at the call", "use x.shape[0], a symbolic size")
         return size
 
     def __iter__(self) -> Iterator[Tracer]:
@@ -100,66 +104,70 @@ class Tracer(Traced):
 
     def __bool__(self) -> NoReturn:
         self._refuse(
-            "the truth (if, while, and, or, not, bool())",
+            "the truth (if, while, and, or, not, bool()) of",
             "a branch of Python would be taken once, while tracing",
             "np.where(condition, a, b) chooses by element; & | ~ combine conditions; tcc.scan repeats",
         )
 
     def __int__(self) -> NoReturn:
-        self._refuse("int()", "the value is known only at the call", "x.astype('i64') converts inside the function")
+        self._refuse("int() of", "the value is known only at the call", "x.astype('i64') converts inside the function")
 
     def __float__(self) -> NoReturn:
-        self._refuse("float()", "the value is known only at the call", "x.astype('f64') converts inside the function")
+        self._refuse(
+            "float() of", "the value is known only at the call", "x.astype('f64') converts inside the function"
+        )
 
     def __complex__(self) -> NoReturn:
         self._refuse(
-            "complex()", "the value is known only at the call", "x.astype('c128') converts inside the function"
+            "complex() of", "the value is known only at the call", "x.astype('c128') converts inside the function"
         )
 
     def __index__(self) -> NoReturn:
         self._refuse(
-            "a Python integer was needed: the value",
+            "a Python integer was needed in place of",
             "it is known only at the call",
             "to index a NumPy array with it, use np.take(table, x, axis=0); to choose, np.where; to repeat, tcc.scan",
         )
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         self._refuse(
-            "assignment to elements",
+            "assignment to elements of",
             "traced arrays do not change in place",
             "x = x.at[index].set(value) gives the changed array; .add(value) adds",
         )
 
     def __contains__(self, item: Any) -> NoReturn:
-        self._refuse("'in'", "the elements are known only at the call", "np.any(x == item)")
+        self._refuse("'in' on", "the elements are known only at the call", "np.any(x == item)")
 
     def item(self, *_args: Any) -> NoReturn:
-        self._refuse("item()", "the value is known only at the call", "use the traced value itself")
+        self._refuse("item() of", "the value is known only at the call", "use the traced value itself")
 
     def tolist(self) -> NoReturn:
-        self._refuse("tolist()", "the values are known only at the call", "use the traced array itself")
+        self._refuse("tolist() of", "the values are known only at the call", "use the traced array itself")
 
     def sort(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        self._refuse("sort()", "traced arrays do not change in place", "x = np.sort(x)")
+        self._refuse("sort() of", "traced arrays do not change in place", "x = np.sort(x)")
 
     def fill(self, *_args: Any) -> NoReturn:
-        self._refuse("fill()", "traced arrays do not change in place", "x = np.full_like(x, value)")
+        self._refuse("fill() of", "traced arrays do not change in place", "x = np.full_like(x, value)")
 
     def _refuse(self, use: str, why: str, fix: str) -> NoReturn:
         raise UserError(
-            f"{use} of a traced value, {self.value.type} made at {self.value.location}",
+            f"{use} a traced value, {self.value.type} made at {self.value.location}",
             where=locations.user_line().place(),
             why=why,
             fix=fix,
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not hasattr(np.ndarray, name):
+        if name.startswith("_"):
             raise AttributeError(f"a traced array has no attribute '{name}'")
-        raise Unsupported(
-            f"ndarray.{name} on a traced array",
+        near = difflib.get_close_matches(name, [n for n in dir(type(self)) if n[0] != "_"], n=2)
+        raise MissingAttribute(
+            f"a traced array has no attribute '{name}'",
             where=locations.user_line().place(),
-            fix=dispatch.suggestion(name) or "see 'tcc ops' for what there is",
+            why="NumPy's arrays have it, but it is not in the op set" if hasattr(np.ndarray, name) else "",
+            fix=f"did you mean {' or '.join(f'.{n}' for n in near)}?" if near else dispatch.suggestion(name),
         )
 
     # --- indexing -----------------------------------------------------------------------------
@@ -219,7 +227,7 @@ class Tracer(Traced):
     def transpose(self, *axes: Any) -> Any:
         """The axes permuted; reversed when none are given."""
         given = len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list)))
-        order: Any = axes[0] if given else axes or None
+        order = cast(Any, axes[0] if given else axes or None)
         return np.transpose(cast(Any, self), order)
 
     def flatten(self, order: str = "C") -> Any:
@@ -279,10 +287,10 @@ _REFLECTED = """
 
 def _operator(ufunc: np.ufunc, reflected: bool = False) -> Callable[..., Any]:
     def one(self: Tracer) -> Any:
-        return self.__array_ufunc__(ufunc, "__call__", self)
+        return wrap(*dispatch.ufunc(ufunc, "__call__", (self,), {}))
 
     def two(self: Tracer, other: Any) -> Any:
-        return self.__array_ufunc__(ufunc, "__call__", *((other, self) if reflected else (self, other)))
+        return wrap(*dispatch.ufunc(ufunc, "__call__", (other, self) if reflected else (self, other), {}))
 
     return one if ufunc.nin == 1 else two
 
