@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tcc.version import VERSION
+
 if TYPE_CHECKING:
     from tcc.api import compile, eager, function, state, trace
     from tcc.control import scan
     from tcc.runtime import load
     from tcc.transforms import grad, value_and_grad, vjp, vmap
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _WHERE: dict[str, str] = {
     **dict.fromkeys(("compile", "eager", "function", "state", "trace"), "tcc.api"),

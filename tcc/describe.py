@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from tcc import __version__, artifact
+from tcc import artifact
 from tcc.artifact import BufferPlan, Manifest, Solve, Tensor
 from tcc.errors import InternalError
 from tcc.ir import build, dim
@@ -17,6 +17,7 @@ from tcc.ir.graph import Constant, Function, Module, Value
 from tcc.schedule.program import Entry, Kernel, Loop, Parallel, Program
 from tcc.schedule.walk import statements
 from tcc.targets.weights import WeightArray, WeightBlock, layout
+from tcc.version import VERSION
 
 
 def weight_block(module: Module, program: Program) -> WeightBlock:
@@ -41,7 +42,7 @@ def manifest(module: Module, program: Program, block: WeightBlock, prefix: str) 
     entries = {e.name: e for e in program.entries}
     kernels = {k.name: k for k in program.kernels}
     return Manifest(
-        version=__version__,
+        version=VERSION,
         prefix=prefix,
         functions=tuple(_function(f, entries[f.name], kernels) for f in module.functions),
         states=tuple(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tcc import __version__, describe, passes, runtime
+from tcc import describe, passes, runtime
 from tcc.errors import InternalError, UserError
 from tcc.ir import build, text
 from tcc.ir.graph import Module
@@ -34,6 +34,7 @@ from tcc.targets.codegen import SHARED as CODE_GENERATOR
 from tcc.targets.link import Parts, check_output, write_library
 from tcc.targets.target import Target
 from tcc.targets.weights import WeightBlock
+from tcc.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _compiled(llvm_ir: str, target: Target, options: Options) -> dict[str, bytes
     def make() -> bytes:
         return CODE_GENERATOR.compile(llvm_ir, target.machine)["object"]
 
-    entry = key("object", __version__, repr(target.machine), llvm_ir)
+    entry = key("object", VERSION, repr(target.machine), llvm_ir)
     return {"object": options.cache.get_or_make(entry, make)}
 
 

@@ -13,7 +13,7 @@ def step(points, centres):
     """
     distances = (centres * centres).sum(axis=1) - 2 * (points @ centres.T)
     nearest = np.argmin(distances, axis=1)
-    belongs = (nearest[:, np.newaxis] == np.arange(centres.shape[0])).astype("f4")
+    belongs = (nearest[:, np.newaxis] == tcc.arange(centres.shape[0])).astype("f4")
     counts = belongs.sum(axis=0)[:, np.newaxis]
     sums = belongs.T @ points
     return {"nearest": nearest, "centres": np.where(counts > 0, sums / np.maximum(counts, 1), centres)}

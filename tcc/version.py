@@ -1,0 +1,3 @@
+"""The version of tcc."""
+
+VERSION = "0.1.0"
