@@ -20,6 +20,7 @@ from rich.table import Table
 from tcc import api, ops, pipeline, runtime
 from tcc.artifact import Manifest, read_manifest
 from tcc.errors import InternalError, TccError, UserError
+from tcc.ir.op import NotDifferentiable
 from tcc.progress import Progress
 from tcc.targets import target as targets
 
@@ -224,7 +225,7 @@ def ops_(name: str | None) -> None:
         (op.name, op.doc),
         ("operands", ", ".join(op.operands)),
         ("form", form),
-        ("gradient", "yes" if callable(op.gradient) else "no: not differentiable"),
+        ("gradient", "no: not differentiable" if isinstance(op.gradient, NotDifferentiable) else "yes"),
     ):
         click.echo(f"{label:10} {text}")
 

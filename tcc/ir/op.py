@@ -46,6 +46,14 @@ class NotDifferentiable:
 NOT_DIFFERENTIABLE = NotDifferentiable()
 
 
+class Derived:
+    """The type of `DERIVED`: written in a record whose gradient follows from what the op consists of,
+    a composite's expansion or a control op's body."""
+
+
+DERIVED = Derived()
+
+
 @dataclass(frozen=True)
 class Sample:
     """One call of an op: documentation and test data at once.
@@ -80,7 +88,7 @@ class Op:
     infer: Infer
     reference: Callable[..., Any]
     samples: Samples
-    gradient: Gradient | NotDifferentiable
+    gradient: Gradient | NotDifferentiable | Derived
     form: Form | None = None
     expand: Expand | None = None
     batch: Batch | None = None

@@ -14,7 +14,7 @@ from tcc.ir.dtype import F64, DType
 from tcc.ir.forms import Control
 from tcc.ir.graph import Attributes, Graph, Value
 from tcc.ir.location import Location
-from tcc.ir.op import NOT_DIFFERENTIABLE, Op, Sample
+from tcc.ir.op import DERIVED, Op, Sample
 from tcc.ir.types import TensorType
 from tcc.ops.arithmetic import add, multiply
 from tcc.ops.operands import nodes
@@ -88,7 +88,7 @@ SCAN = Op(
     operands=("*operands: any",),
     infer=_scan_type,
     form=Control("scan"),
-    gradient=NOT_DIFFERENTIABLE,
+    gradient=DERIVED,
     reference=_scan_reference,
     samples=_scan_samples,
 )

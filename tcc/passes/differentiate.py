@@ -1,8 +1,8 @@
 """Reverse-mode differentiation of graphs.
 
 Cotangents flow from outputs to inputs by the ops' gradient rules; None is a symbolic zero, so that
-nothing is computed for what does not matter. A composite without a rule of its own is expanded. How a
-scan is gone through backwards is in `tcc.passes.scan_gradient`.
+nothing is computed for what does not matter. A composite whose record says so is differentiated
+through its expansion. How a scan is gone through backwards is in `tcc.passes.scan_gradient`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tcc.ir import build
 from tcc.ir import location as locations
 from tcc.ir.forms import Control
 from tcc.ir.graph import Graph, Node, Value
-from tcc.ir.op import NotDifferentiable
+from tcc.ir.op import Derived, NotDifferentiable
 from tcc.passes import scan_gradient
 from tcc.passes.decompose import expansion
 
@@ -130,16 +130,15 @@ def _node(node: Node, active: set[Value], tape: _Tape) -> None:
             )
         extended, found = scan_gradient.transpose(node, given, [v in active for v in node.operands], backward)
         tape.scans.append(extended)
-    elif not isinstance(node.op.gradient, NotDifferentiable):
+    elif isinstance(node.op.gradient, NotDifferentiable):
+        return
+    elif isinstance(node.op.gradient, Derived):
+        _, found = backward(expansion(node), given, list(dict.fromkeys(node.operands)))
+        found = _once(node.operands, found)
+    else:
         present = [_materialised(g, v) for g, v in zip(given, node.results, strict=True)]
         seeds = present[0] if len(present) == 1 else tuple(present)
         found = node.op.gradient(seeds, *node.operands, *node.results, **node.attributes)
-    elif node.op.expand is not None:
-        results = expansion(node)
-        _, found = backward(results, given, list(dict.fromkeys(node.operands)))
-        found = _once(node.operands, found)
-    else:
-        return
     for operand, cotangent in zip(node.operands, found, strict=True):
         if cotangent is not None and operand in active:
             tape.add(operand, cotangent, node)

@@ -70,7 +70,42 @@ def _exchanged(m: Match) -> Value:
 _MATRIX = {"lhs_batch": (), "rhs_batch": (), "lhs_contract": (1,), "rhs_contract": (0,)}
 _BATCHED = {"lhs_batch": (0,), "rhs_batch": (0,), "lhs_contract": (2,), "rhs_contract": (2,)}
 
+_MOVES: dict[str, dict[str, object]] = {
+    "transpose": {"axes": (1, 0)},
+    "reshape": {"shape": (3, 2)},
+    "flip": {"axes": (0,)},
+    "slice": {"start": (0, 1), "length": (2, 2), "step": (1, 1)},
+}
+"""Ops that only move elements, with attributes for an operand of shape (2, 3)."""
+
+
+def _moved_full(name: str, attributes: dict[str, object]) -> Rule:
+    return Rule(
+        f"{name}(full) → full",
+        (name, ("full",)),
+        lambda m: ops.full(m.root.type.shape, m.attribute(1, "value"), m.root.type.dtype),
+        samples=(((), attributes, {"shape": (2, 3), "value": 1, "dtype": "same"}),),
+    )
+
+
+def _moved_scalar(name: str, attributes: dict[str, object]) -> Rule:
+    return Rule(
+        f"{name}(broadcast_to(scalar)) → broadcast_to(scalar)",
+        (name, ("broadcast_to", "x")),
+        lambda m: ops.broadcast_to(m["x"], m.root.type.shape),
+        guard=lambda m: m["x"].type.rank == 0,
+        samples=(((), attributes, {"shape": (2, 3)}),),
+    )
+
+
+UNIFORM: tuple[Rule, ...] = (
+    *(_moved_full(name, attributes) for name, attributes in _MOVES.items()),
+    _moved_full("broadcast_to", {"shape": (2, 2, 3)}),
+    *(_moved_scalar(name, attributes) for name, attributes in _MOVES.items()),
+)
+
 LAYOUT: tuple[Rule, ...] = (
+    *UNIFORM,
     Rule(
         "transpose(transpose(x)) → transpose(x)",
         ("transpose", ("transpose", "x")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tcc.errors import UserError
 from tcc.ir import build, dim, interpret, types, verify
 from tcc.ir.dtype import F64
 from tcc.ir.graph import Graph, Node, Value
+from tcc.ir.op import DERIVED
 from tcc.ir.types import TensorType
 from tcc.passes import DECOMPOSE, SIMPLIFY
 from tcc.passes.batch import batch
@@ -164,6 +166,29 @@ def test_cotangents_add_up() -> None:
 def test_composites() -> None:
     x = given("x", 3, N)
     check(Graph("f", (x,), (ops.sum(ops.square(ops.softmax(x, axis=-1))),)), [RNG.normal(size=(3, 4))])
+
+
+def test_composite_by_its_expansion() -> None:
+    """The record says that the gradient is that of the expansion; an operand may be given twice."""
+    record = ops.TABLE["softmax"]
+    twice = replace(
+        record,
+        name="scaled",
+        operands=("x: float", "y: float"),
+        infer=lambda types, attributes: types[:1],
+        expand=lambda x, y, axes: ops.multiply(ops.softmax(x, axis=axes), ops.sin(y)),
+        reference=lambda x, y, axes: record.reference(x, axes=axes) * np.sin(y),
+        gradient=DERIVED,
+    )
+    x, y = given("x", N), given("y", N)
+    made = [Node(twice, pair, {"axes": (0,)}).results[0] for pair in ((x, y), (y, y))]
+    check(Graph("f", (x, y), (ops.sum(ops.multiply(*made)),)), [RNG.normal(size=4), RNG.normal(size=4)])
+
+
+def test_stop_gradient_stops() -> None:
+    x = given("x", N)
+    check_zero = value_and_gradient(Graph("f", (x,), (ops.sum(ops.stop_gradient(ops.exp(x))),)), [0])
+    assert interpret.run_graph(check_zero, [np.ones(2)])[1].tolist() == [0, 0]
 
 
 def test_what_does_not_matter_has_a_zero_gradient() -> None:

@@ -117,6 +117,7 @@ def test_row_means_the_same(rule: Rule) -> None:
     assert tried, "no sample of this row matches its own pattern"
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("rule", RULES, ids=lambda r: r.name)
 def test_row_ends(rule: Rule) -> None:
     """Applying all rules to a row's left side ends, and gives something else."""
