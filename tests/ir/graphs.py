@@ -139,6 +139,8 @@ class _Generator:
             + [self.compare] * 2
             + [self.composite]
             + [self.gather]
+            + [self.loop]
+            + [self.sort]
         )
         for _ in range(20):
             made = self.rng.choice(makers)()
@@ -398,6 +400,30 @@ class _Generator:
             return None
         indices = np.asarray([0, -1, 0], np.int64)
         return Item(ops.take(item.value, indices, axis=0), item.bound, item.error)
+
+    def loop(self) -> Item | None:
+        """A recurrence that forgets: errors do not grow with the number of steps."""
+        item = self.pick(lambda i: i.dtype in (F32, F64) and i.type.rank > 0)
+        if item is None:
+            return None
+        length, *rest = item.type.shape
+        inner = item.type.with_shape(tuple(rest))
+        carry, x = (Value(inner, locations.current(), name=n) for n in ("h", "x"))
+        new = ops.tanh(ops.add(ops.multiply(carry, 0.5), x))
+        body = Graph("step", (carry, x), (new, ops.subtract(new, carry)))
+        start = ops.zeros(inner.shape, inner.dtype)
+        end, steps = ops.scan(body, [start], [], [item.value], length, self.rng.random() < 0.5)
+        error = 4 * (item.error + item.bound + 8)
+        return Item(end, 1.0, error) if self.rng.random() < 0.5 else Item(steps, 2.0, error)
+
+    def sort(self) -> Item | None:
+        item = self.pick(lambda i: i.error == 0 and i.type.rank > 0 and i.dtype != BOOL)
+        if item is None:
+            return None
+        axis = self.rng.randrange(item.type.rank)
+        if self.rng.random() < 0.5:
+            return Item(ops.sort(item.value, axis=axis), item.bound)
+        return Item(ops.argsort(item.value, axis=axis), largest(item.type.shape[axis]))
 
 
 def dtype_epsilon(kind: DType) -> float:
