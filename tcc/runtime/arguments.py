@@ -159,14 +159,14 @@ def solve(function: Function, arrays: Sequence[Array]) -> dict[str, int]:
         extent = arrays[step.argument].shape[step.axis]
         coefficient = evaluate(step.coefficient, sizes)
         sizes[step.symbol] = (extent - evaluate(step.offset, sizes)) // coefficient if coefficient else 0
-    for array, tensor in zip(arrays, function.arguments, strict=True):
-        if array.shape != tuple(evaluate(extent, sizes) for extent in tensor.shape):
-            raise _mismatch(function, tensor, array.shape, sizes)
     for symbol in function.symbols:
         value = sizes[symbol.name]
         if value < symbol.lower or (symbol.upper is not None and value > symbol.upper):
             bound = f"at least {symbol.lower}" if value < symbol.lower else f"at most {symbol.upper}"
             raise UserError(f"{function.name}: the size '{symbol.name}' is {value}, but must be {bound}")
+    for array, tensor in zip(arrays, function.arguments, strict=True):
+        if array.shape != tuple(evaluate(extent, sizes) for extent in tensor.shape):
+            raise _mismatch(function, tensor, array.shape, sizes)
     return sizes
 
 

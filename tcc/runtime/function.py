@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tcc import tree as trees
 from tcc.artifact.expression import evaluate
 from tcc.errors import UserError
 from tcc.runtime import arguments as checks
 from tcc.runtime.arguments import Array
 from tcc.runtime.element import numpy_dtype
+from tcc.tree import unflatten
 
 if TYPE_CHECKING:
     import inspect
@@ -90,7 +90,7 @@ class Function:
         results = self._run(leaves, out)
         if out is not None:
             return out
-        return results[0] if self._single else trees.unflatten(self.signature.results_tree, results)
+        return results[0] if self._single else unflatten(self.signature.results_tree, results)
 
     def _run(self, leaves: Sequence[Any], out: Any) -> Sequence[Array]:
         try:
