@@ -178,7 +178,7 @@ class Compiled:
 def trace(functions: Function | Iterable[Function]) -> Traced:
     """The graphs of one or more tcc functions, as one module."""
     chosen = [functions] if isinstance(functions, Function) else list(functions)
-    return _module([(f.name, _checked(f)) for f in chosen])
+    return _module([(_checked(f).name, f) for f in chosen])
 
 
 def compile(functions: Function | Iterable[Function], target: str = "native", prefix: str | None = None) -> Compiled:

@@ -53,12 +53,12 @@ def _scan(step: Step, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[A
             )
         return cast("tuple[Any, Any]", result)
 
-    region = _traced_step(call, [v.type for v in carries], slices, carry_tree)
     weak = [is_scalar(x) or (isinstance(x, Traced) and x.weak) or isinstance(x, TracedSize) for x in starts]
+    region = _traced_step(call, [v.type for v in carries], slices, carry_tree, weak)
     produced = [v.type for v in region.graph.outputs[: len(carries)]]
     if any(w and t.dtype != v.type.dtype for w, t, v in zip(weak, produced, carries, strict=True)):
         carries = [ops.astype(v, t.dtype) if w else v for w, t, v in zip(weak, produced, carries, strict=True)]
-        region = _traced_step(call, [v.type for v in carries], slices, carry_tree)
+        region = _traced_step(call, [v.type for v in carries], slices, carry_tree, [False] * len(carries))
     _check_carry(region, carries, carry_tree)
     results = _scan_node(region, carries, sequences, count, reverse)
     final = unflatten(carry_tree, results[: len(carries)])
@@ -66,10 +66,14 @@ def _scan(step: Step, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[A
 
 
 def _traced_step(
-    call: Callable[[list[Any]], Any], carries: list[TensorType], slices: list[TensorType], carry_tree: Tree
+    call: Callable[[list[Any]], Any],
+    carries: list[TensorType],
+    slices: list[TensorType],
+    carry_tree: Tree,
+    weak: list[bool],
 ) -> Region:
     names = [*carry_tree.paths("carry"), *([""] * len(slices))]
-    region = trace_region(call, [*carries, *slices], "the step of scan", names)
+    region = trace_region(call, [*carries, *slices], "the step of scan", names, [*weak, *([False] * len(slices))])
     carried = region.results.children[0]
     if carried.paths() != carry_tree.paths():
         raise _wrong_step(f"the carry it returned has the parts {carried.paths()}, init has {carry_tree.paths()}")

@@ -131,7 +131,7 @@ def code(module: Module, program: Program, prefix: str, target: Target, stages: 
         block = describe.weight_block(module, program)
         manifest = describe.manifest(module, program, block, prefix)
     with stages.stage("lower"):
-        mlir = lowering.lower(program, _lowering_options(module, block, prefix, target))
+        mlir: Any = lowering.lower(program, _lowering_options(module, block, prefix, target))
         stages.dump("lower.mlir", str, mlir)
         llvm_ir = lowering.to_llvm_ir(mlir)
     stages.dump("llvm.ll", str, llvm_ir)

@@ -251,7 +251,7 @@ def index(item: Any) -> Any:
     if isinstance(item, tuple):
         return tuple(map(index, cast("tuple[Any, ...]", item)))
     if isinstance(item, slice):
-        return slice(*(_bound(x) for x in (item.start, item.stop, item.step)))
+        return slice(_bound(item.start), _bound(item.stop), _bound(item.step))
     if isinstance(item, TracedSize):
         return item.size
     if item is None or item is Ellipsis or (isinstance(item, (int, np.integer)) and not isinstance(item, bool)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import linecache
 import sys
 import traceback
 from collections.abc import Generator
@@ -20,6 +21,7 @@ def load_source(path: Path) -> ModuleType:
     UserError for a file that cannot be read, is not Python, or raises while it runs.
     """
     file = path.resolve()
+    linecache.checkcache(str(file))
     try:
         code = compile(file.read_bytes(), str(file), "exec")
     except OSError as error:

@@ -106,21 +106,28 @@ class Region:
     captures: tuple[Value, ...]
 
 
-def trace_region(call: Call, types: Sequence[TensorType], name: str, names: Sequence[str] = ()) -> Region:
-    """Traces ``call`` on a list of traced leaves of these types, as a region of the current scope."""
+def trace_region(
+    call: Call, types: Sequence[TensorType], name: str, names: Sequence[str] = (), weak: Sequence[bool] = ()
+) -> Region:
+    """Traces ``call`` on a list of traced leaves of these types, as a region of the current scope.
+
+    ``weak`` marks leaves that stand for Python scalars.
+    """
     scope = Scope(name, parent=here(name))
-    inputs, outputs, tree = _run(scope, call, types, names)
+    inputs, outputs, tree = _run(scope, call, types, names, weak)
     graph = Graph(name, (*inputs, *scope.captures.values()), tuple(outputs))
     return Region(graph, tree, tuple(scope.captures))
 
 
 def _run(
-    scope: Scope, call: Call, types: Sequence[TensorType], names: Sequence[str]
+    scope: Scope, call: Call, types: Sequence[TensorType], names: Sequence[str] = (), weak: Sequence[bool] = ()
 ) -> tuple[list[Value], list[Value], Tree]:
     with scopes.entered(scope), _own_errors():
         labels = list(names) or [""] * len(types)
+        flags = list(weak) or [False] * len(types)
         inputs = [graph_input(type, label) for type, label in zip(types, labels, strict=True)]
-        outputs, tree = result_values(call([Tracer(v, scope) for v in inputs]), scope)
+        traced = [Tracer(v, scope, flag) for v, flag in zip(inputs, flags, strict=True)]
+        outputs, tree = result_values(call(traced), scope)
     return inputs, outputs, tree
 
 
@@ -148,7 +155,7 @@ def evaluate(call: Call, leaves: Sequence[Any], name: str) -> Any:
     """
     arrays = [np.asarray(x) for x in leaves]
     scope = Scope(name)
-    inputs, outputs, tree = _run(scope, call, [type_of(a) for a in arrays], ())
+    inputs, outputs, tree = _run(scope, call, [type_of(a) for a in arrays])
     slots = list(scope.states.items())
     graph = Graph(name, (*inputs, *(s.entry for _, s in slots)), (*outputs, *(s.now for _, s in slots)))
     results = run_graph(graph, [*arrays, *(state.value for state, _ in slots)])

@@ -19,7 +19,7 @@ from tcc.ir.dim import Dim
 from tcc.ir.graph import Value
 
 
-class MissingAttribute(Unsupported, AttributeError):
+class MissingAttributeError(Unsupported, AttributeError):
     """An attribute that traced arrays do not have."""
 
 
@@ -163,7 +163,7 @@ class Tracer(Traced):
         if name.startswith("_"):
             raise AttributeError(f"a traced array has no attribute '{name}'")
         near = difflib.get_close_matches(name, [n for n in dir(type(self)) if n[0] != "_"], n=2)
-        raise MissingAttribute(
+        raise MissingAttributeError(
             f"a traced array has no attribute '{name}'",
             where=locations.user_line().place(),
             why="NumPy's arrays have it, but it is not in the op set" if hasattr(np.ndarray, name) else "",
