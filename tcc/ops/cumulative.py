@@ -22,7 +22,7 @@ def _reference(function: Callable[..., Any]) -> Callable[..., Any]:
         wide = {"f": np.float64, "V": np.float64, "c": np.complex128}.get(x.dtype.kind, x.dtype)
         turned: Any = np.flip(x, axis) if reverse else x
         found: Any = function(turned.astype(wide), axis, dtype=wide).astype(x.dtype)
-        return np.ascontiguousarray(np.flip(found, axis) if reverse else found)
+        return np.array(np.flip(found, axis) if reverse else found)
 
     return reference
 

@@ -108,7 +108,7 @@ def _place_axes(x_rank: int, axes: Axes, place: int, index_rank: int) -> Any:
 def _gather_reference(x: Array, *indices: Array, axes: Axes, position: int) -> Any:
     kept, order = _place_axes(x.ndim, axes, position, indices[0].ndim)
     front = np.transpose(x, (*axes, *kept))
-    return np.ascontiguousarray(np.transpose(front[tuple(_signed(i) for i in indices)], order))
+    return np.array(np.transpose(front[tuple(_signed(i) for i in indices)], order))
 
 
 def _signed(index: Array) -> Array:
@@ -313,7 +313,7 @@ def _scatter_reference(combine: Callable[[Array, Any, Array], None]) -> Callable
         kept, order = _place_axes(x.ndim, axes, position, indices[0].ndim)
         front = np.array(np.transpose(x, (*axes, *kept)), order="C", copy=True)
         combine(front, tuple(_signed(i) for i in indices), np.transpose(updates, np.argsort(order)))
-        return np.ascontiguousarray(np.transpose(front, np.argsort((*axes, *kept)))).reshape(x.shape)
+        return np.array(np.transpose(front, np.argsort((*axes, *kept)))).reshape(x.shape)
 
     return reference
 

@@ -216,7 +216,7 @@ TRANSPOSE = Op(
     batch=batching.leading(
         "transpose", lambda size, attributes, values: {"axes": (0, *(a + 1 for a in attributes["axes"]))}
     ),
-    reference=lambda x, axes: np.ascontiguousarray(np.transpose(x, axes)).reshape([x.shape[a] for a in axes]),
+    reference=lambda x, axes: np.array(np.transpose(x, axes)).reshape([x.shape[a] for a in axes]),
     samples=samples.shapes(
         (((2, 3),), {"axes": (1, 0)}),
         (((2, 3, 4),), {"axes": (1, 2, 0)}),
@@ -287,7 +287,7 @@ def _slice_pieces(c: Coordinates, _types: Types, result: TensorType, attributes:
 
 def _slice_reference(x: Array, start: tuple[int, ...], length: tuple[int, ...], step: tuple[int, ...]) -> Array:
     picked = [a + s * np.arange(n) for a, n, s in zip(start, length, step, strict=True)]
-    return np.ascontiguousarray(x[np.ix_(*picked)]) if picked else x.copy()
+    return np.array(x[np.ix_(*picked)]) if picked else x.copy()
 
 
 def _slice_gradient(
@@ -526,7 +526,7 @@ def _diagonal_gradient(g: Value, x: Value, _y: Value, axes: tuple[int, int]) -> 
 
 def _diagonal_reference(x: Array, axes: tuple[int, int]) -> Array:
     found: Any = np.diagonal(x, 0, *axes)
-    return np.ascontiguousarray(np.moveaxis(found, -1, axes[0]))
+    return np.array(np.moveaxis(found, -1, axes[0]))
 
 
 DIAGONAL = Op(

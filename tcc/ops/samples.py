@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,26 +18,31 @@ EDGES: tuple[float, ...] = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0)
 def dtype_cases(op: Op) -> list[tuple[DType, ...]]:
     """The dtypes of operands to try an op on.
 
-    Operands whose kinds are written alike have one dtype; a variadic one counts twice.
+    Operands whose kinds are written alike have one dtype; a variadic one counts twice. Where kinds
+    differ, each takes all its dtypes while the others keep a usual one (f32, i32).
     """
     kinds = [op.kinds(i) for i in range(len(op.operands) + op.variadic)]
     groups = list(dict.fromkeys(kinds))
     choices = [[d for d in dt.ALL if accepts(g, d)] for g in groups]
-    return [tuple(pick[groups.index(k)] for k in kinds) for pick in itertools.product(*choices)]
+    usual = [next((d for d in (dt.F32, dt.I32) if d in c), c[0]) for c in choices]
+    picks = dict.fromkeys(
+        tuple(d if i == changed else u for i, u in enumerate(usual)) for changed, c in enumerate(choices) for d in c
+    )
+    return [tuple(pick[groups.index(k)] for k in kinds) for pick in picks] or [()]
 
 
 def random(dtype: DType, shape: tuple[int, ...], rng: Rng, low: float = -2.0, high: float = 2.0) -> Array:
     """Random elements of a dtype between two numbers (any integers in that range, any bools)."""
     if dtype == dt.BOOL:
-        return rng.integers(0, 2, shape).astype(np.bool_)
-    if dtype.is_integer:
+        found: Any = rng.integers(0, 2, shape)
+    elif dtype.is_integer:
         limits = np.iinfo(dtype.numpy)
-        return rng.integers(
-            max(int(np.ceil(low)), limits.min), min(int(high), limits.max), shape, endpoint=True
-        ).astype(dtype.numpy)
-    if dtype.is_complex:
-        return (rng.uniform(low, high, shape) + 1j * rng.uniform(low, high, shape)).astype(dtype.numpy)
-    return rng.uniform(low, high, shape).astype(dtype.numpy)
+        found = rng.integers(max(int(np.ceil(low)), limits.min), min(int(high), limits.max), shape, endpoint=True)
+    elif dtype.is_complex:
+        found = rng.uniform(low, high, shape) + 1j * rng.uniform(low, high, shape)
+    else:
+        found = rng.uniform(low, high, shape)
+    return np.asarray(found).astype(dtype.numpy)
 
 
 def distinct(dtype: DType, shape: tuple[int, ...], rng: Rng) -> Array:
@@ -60,7 +64,8 @@ def edges_of(dtype: DType, edges: Sequence[float] = EDGES) -> Array:
         return np.array(picked, dtype.numpy)
     if dtype.is_complex:
         return np.array([0, 1, -1, 1j, -1j, 3 - 4j], dtype.numpy)
-    return np.array(edges, np.float64).astype(dtype.numpy)
+    with np.errstate(over="ignore"):
+        return np.array(edges, np.float64).astype(dtype.numpy)
 
 
 def elementwise(
@@ -85,7 +90,7 @@ def elementwise(
         yield Sample(values((37,)), options, "odd length", gradient=False)
         if all(d.kind in edge_kinds for d in dtypes):
             grid = np.meshgrid(*(edges_of(d, edges) for d in dtypes), indexing="ij")
-            flat = tuple(np.ascontiguousarray(g.reshape(-1)) for g in grid)
+            flat = tuple(np.array(g.reshape(-1)) for g in grid)
             yield Sample(flat, options, "edges", gradient=False)
 
     return generate
