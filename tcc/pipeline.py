@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from tcc import describe, passes, runtime
-from tcc.errors import InternalError, UserError
+from tcc.errors import InternalError, TccError, UserError
 from tcc.ir import build, text
-from tcc.ir.graph import Module
+from tcc.ir.graph import Graph, Module
 from tcc.ir.verify import verify
 from tcc.lowering import module as lowering
 from tcc.schedule import schedule as schedule_module
@@ -74,12 +74,11 @@ class Stages:
         try:
             yield
         except InternalError as error:
-            raise InternalError(
-                error.what,
-                where=error.where,
-                why="\n".join(filter(None, [f"stage: {name}", error.why])),
-                fix=error.fix or "this is a mistake in tcc: please report it with the files of --dump DIR",
-            ) from error
+            raise _explained(error, name) from error
+        except (TccError, OSError):
+            raise
+        except Exception as error:
+            raise _explained(InternalError(f"{type(error).__name__}: {error}"), name) from error
         finally:
             self.times[name] = self.times.get(name, 0.0) + time.perf_counter() - start
 
@@ -94,6 +93,16 @@ class Stages:
         except OSError as error:
             raise UserError(f"cannot write into '{folder}'", why=error.strerror or str(error)) from None
         self._count += 1
+
+
+def _explained(error: InternalError, stage: str) -> InternalError:
+    """The error, saying in which stage it came up and what to do."""
+    return InternalError(
+        error.what,
+        where=error.where,
+        why="\n".join(filter(None, [f"stage: {stage}", error.why])),
+        fix=error.fix or "this is a mistake in tcc: please report it with the files of --dump DIR",
+    )
 
 
 def compile_to(module: Module, path: Path, options: Options, progress: Progress = silent) -> list[Path]:
@@ -161,9 +170,14 @@ def _lowering_options(module: Module, block: WeightBlock, prefix: str, target: T
 def _source_names(module: Module) -> dict[str, str]:
     """The names of source files in line tables: relative to the folder that holds them all, so that
     equal sources give equal libraries wherever they lie."""
-    files = sorted({n.location.file for f in module.functions for n in f.graph.nodes if n.location.known})
-    files += [f.location.file for f in module.functions if f.location.known and f.location.file not in files]
-    absolute = [f for f in files if os.path.isabs(f)]
+    files: set[str] = {f.location.file for f in module.functions if f.location.known}
+
+    def collect(graph: Graph) -> Graph:
+        files.update(n.location.file for n in graph.nodes if n.location.known)
+        return graph
+
+    build.map_functions(module, lambda graph: build.map_graphs(graph, collect))
+    absolute = sorted(f for f in files if os.path.isabs(f))
     if not absolute:
         return {}
     common = os.path.commonpath([os.path.dirname(f) for f in absolute])

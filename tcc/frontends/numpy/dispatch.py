@@ -288,10 +288,3 @@ def power(base: Any, exponent: Any) -> Any:
 
 
 _POWERS: dict[float, Callable[[Any], Any]] = {0.5: np.sqrt, 0: np.ones_like, 1: np.positive, -1: np.reciprocal}
-
-
-def values(result: Any) -> list[Value]:
-    """The graph values in nested results."""
-    if isinstance(result, (tuple, list)):
-        return [v for r in cast("Sequence[Any]", result) for v in values(r)]
-    return [result] if isinstance(result, Value) else []
