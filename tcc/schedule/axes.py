@@ -7,7 +7,7 @@ from the target's facts, never from an example's sizes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
@@ -32,15 +32,20 @@ WORK = 64 << 10
 
 @dataclass(frozen=True)
 class PlanLoop:
-    """A loop to emit over one or more of the group's axes (``axes``, outermost first)."""
+    """A loop to emit over one or more of the group's axes (``axes``, outermost first).
+
+    ``names`` are those of loops that were joined into it; ``block``: how many elements are reduced
+    by themselves before they are combined with the rest, 0 for all.
+    """
 
     name: str
     extent: Size
     axes: tuple[Axis, ...]
     lanes: int = 1
     copies: int = 1
-    mapping: Mapping = Serial()
+    mapping: Mapping = field(default_factory=Serial)
     block: int = 0
+    names: tuple[str, ...] = ()
 
     @property
     def symbol(self) -> Size:
@@ -87,12 +92,12 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
     space, touches = _collapsed(plan.space, seen.touches)
     reduce, touches = _collapsed(plan.reduce, touches)
     best = _lanes_loop(space, reduce, touches)
-    width = max(1, facts.vector_bytes // seen.widest)
+    width = 1 if best is None else max(1, facts.vector_bytes // seen.widest((best.name, *best.names)))
     if best is None:
-        width = 1
+        pass
     elif best in reduce:
         rest = tuple(x for x in reduce if x is not best)
-        copies = max(1, PARTIALS // width)
+        copies = _partial_copies(best.extent, width)
         reduce = (*rest, replace(best, lanes=width, copies=copies, block=_block(best.extent, BLOCK)))
     else:
         rest = tuple(x for x in space if x is not best)
@@ -129,15 +134,14 @@ def coefficient(size: Size, name: str) -> Size | None:
     return total
 
 
-def _collapsed(
-    loops: Sequence[PlanLoop], touches: Sequence[Touch]
-) -> tuple[tuple[PlanLoop, ...], Sequence[Touch]]:
+def _collapsed(loops: Sequence[PlanLoop], touches: Sequence[Touch]) -> tuple[tuple[PlanLoop, ...], Sequence[Touch]]:
     """Neighbouring loops joined where every address treats them as one axis, and the new addresses."""
     result: list[PlanLoop] = []
     for loop in reversed(loops):
         if result and _is_one(loop, result[0], touches):
             inner = result.pop(0)
-            loop = PlanLoop(loop.name, loop.extent * inner.extent, (*loop.axes, *inner.axes))
+            names = (*loop.names, inner.name, *inner.names)
+            loop = PlanLoop(loop.name, loop.extent * inner.extent, (*loop.axes, *inner.axes), names=names)
             touches = [_renamed(t, inner.name, loop.name) for t in touches]
         result.insert(0, loop)
     return tuple(result), touches
@@ -160,9 +164,7 @@ def _is_one(outer: PlanLoop, inner: PlanLoop, touches: Sequence[Touch]) -> bool:
     return True
 
 
-def _lanes_loop(
-    space: Sequence[PlanLoop], reduce: Sequence[PlanLoop], touches: Sequence[Touch]
-) -> PlanLoop | None:
+def _lanes_loop(space: Sequence[PlanLoop], reduce: Sequence[PlanLoop], touches: Sequence[Touch]) -> PlanLoop | None:
     """The loop with the least sum of weights over accesses."""
     turns = dim.product(x.extent for x in reduce)
     hoisted = float(turns) if isinstance(turns, int) else NOMINAL
@@ -193,6 +195,14 @@ def _block(extent: Size, block: int) -> int:
     """The block size, or 0 where the extent is known to be within one block."""
     upper = dim.bounds(extent)[1]
     return block if upper is None or upper > block else 0
+
+
+def _partial_copies(extent: Size, width: int) -> int:
+    """Copies that make up the partial results; those that a short extent leaves empty are neutral."""
+    copies = max(1, PARTIALS // width)
+    while isinstance(extent, int) and copies > 1 and extent <= width * copies // 2:
+        copies //= 2
+    return copies
 
 
 def _copies(carries: int) -> int:
@@ -236,9 +246,7 @@ def _element_cost(seen: KernelBuilder) -> int:
     return max(1, round(total))
 
 
-def parallel(
-    space: tuple[PlanLoop, ...], reduce: tuple[PlanLoop, ...], cost: int
-) -> tuple[PlanLoop, ...]:
+def parallel(space: tuple[PlanLoop, ...], reduce: tuple[PlanLoop, ...], cost: int) -> tuple[PlanLoop, ...]:
     """The outermost loop shared among workers, in pieces that are worth it."""
     if not space:
         return space

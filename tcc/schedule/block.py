@@ -37,7 +37,7 @@ class OpenLoop:
     hi: Size
     lanes: int = 1
     copies: int = 1
-    mapping: Mapping = Serial()
+    mapping: Mapping = field(default_factory=Serial)
     while_: Expr | None = None
     unrolled: bool = False
     location: Location = UNKNOWN

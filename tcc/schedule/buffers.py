@@ -125,9 +125,7 @@ def _block_with_store(block: Block, buffer: str) -> tuple[Block, Store] | None:
 
 def share(body: Block, parameters: Sequence[Parameter], read: str, written: str) -> tuple[Block, tuple[Parameter, ...]]:
     """The kernel with the buffer it reads in the place of the one it writes, updated."""
-    kept = tuple(
-        replace(p, access="update") if p.name == read else p for p in parameters if p.name != written
-    )
+    kept = tuple(replace(p, access="update") if p.name == read else p for p in parameters if p.name != written)
     return _renamed(body, written, read), kept
 
 
@@ -139,9 +137,7 @@ def _renamed(block: Block, old: str, new: str) -> Block:
             case Loop():
                 return replace(stmt, body=_renamed(stmt.body, old, new))
             case If():
-                return replace(
-                    stmt, body=_renamed(stmt.body, old, new), otherwise=_renamed(stmt.otherwise, old, new)
-                )
+                return replace(stmt, body=_renamed(stmt.body, old, new), otherwise=_renamed(stmt.otherwise, old, new))
             case Switch():
                 return replace(stmt, cases=tuple(_renamed(c, old, new) for c in stmt.cases))
             case _:

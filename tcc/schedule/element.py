@@ -7,7 +7,7 @@ a long chain does not use up Python's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tcc.errors import InternalError
@@ -17,10 +17,12 @@ from tcc.ir.dtype import BOOL, I64, DType
 from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Node, Value
 from tcc.ir.location import Location
-from tcc.ir.scalar import Apply, Const, Expr, Name, apply
+from tcc.ir.scalar import Apply, Const, Expr, Name, apply, compute_dtype
 from tcc.schedule.block import BlockBuilder, Key, Scope
+from tcc.schedule.facts import Facts
+from tcc.schedule.group import Group, Grouping
 from tcc.schedule.nests import Item, splat
-from tcc.schedule.program import Check, Load, Parameter, Position, Store
+from tcc.schedule.program import Block, Check, Load, Parameter, Position, Store
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,35 @@ class Touch:
     indirect: frozenset[str]
 
 
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A group to emit, and what is known around it.
+
+    ``stored`` names the buffers of stored values; ``messages`` may grow; ``taken`` are names that the
+    kernel may not use.
+    """
+
+    group: Group
+    grouping: Grouping
+    stored: Mapping[Value, str]
+    facts: Facts
+    messages: list[str]
+    taken: Sequence[str]
+
+    @property
+    def node(self) -> Node:
+        """The first root's node."""
+        return self.group.roots[0].node
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A kernel's inside: its block and buffers."""
+
+    body: Block
+    parameters: tuple[Parameter, ...]
+
+
 class _Pending(Exception):  # noqa: N818 - not an error: an operand to evaluate first
     def __init__(self, node: Node, coordinates: Coordinates, guard: Expr | None) -> None:
         self.wanted = (node, coordinates, guard)
@@ -44,29 +75,21 @@ class _Pending(Exception):  # noqa: N818 - not an error: an operand to evaluate 
 class KernelBuilder(BlockBuilder):
     """A kernel's block, its parameters, and the elements of values in it.
 
-    ``stored`` names the buffers of values that have one; those of nodes in ``own`` are made here and
-    are not loaded. ``reductions`` are made in passes, before they are read.
+    Values of the group's own roots are made here and not loaded; its reductions are made in passes,
+    before they are read.
     """
 
-    def __init__(
-        self,
-        items: Mapping[Node, Item],
-        stored: Mapping[Value, str],
-        own: frozenset[Node],
-        reductions: frozenset[Node],
-        messages: list[str],
-        taken: Sequence[str],
-    ) -> None:
-        super().__init__(taken)
-        self.items = items
-        self.stored = stored
-        self.own = own
-        self.reductions = reductions
-        self.messages = messages
+    def __init__(self, task: Task, taken: Sequence[str] = ()) -> None:
+        super().__init__((*task.taken, *taken))
+        self.items: Mapping[Node, Item] = task.grouping.items
+        self.stored = task.stored
+        self.own = task.group.nodes
+        self.reductions = frozenset(n for n, _ in task.group.reductions)
+        self.messages = task.messages
         self.accesses: dict[str, tuple[DType, set[str]]] = {}
         self.touches: list[Touch] = []
         self.inner = False
-        self.widest = 1
+        self.widths: dict[frozenset[str], int] = {}
         self.passes: list[Scope] = []
         self.checks: set[Key] = set()
 
@@ -75,7 +98,11 @@ class KernelBuilder(BlockBuilder):
     def touch_buffer(self, name: str, dtype: DType, access: str) -> None:
         self.accesses.setdefault(name, (dtype, set()))[1].add(access)
 
-    def parameters(self, order: Sequence[str] = ()) -> tuple[Parameter, ...]:
+    def emitted(self) -> Emitted:
+        """The finished kernel."""
+        return Emitted(self.block(), self.parameters())
+
+    def parameters(self) -> tuple[Parameter, ...]:
         """The kernel's buffers, read ones first."""
 
         def access(kinds: set[str]) -> str:
@@ -96,9 +123,9 @@ class KernelBuilder(BlockBuilder):
         index = linear(value.type.shape, coordinates)
         self.touch_buffer(name, value.type.dtype, "read")
         self.note(index, "load")
-        if not isinstance(index, int):
-            self.widen(value.type.dtype)
-        return self.let(Load(value.type.dtype, name, index, guard, location), location)
+        loaded = self.let(Load(value.type.dtype, name, index, guard, location), location)
+        self.widen_all((loaded,))
+        return loaded
 
     def store(self, value: Value, coordinates: Coordinates, element: Expr, location: Location) -> Store:
         """A store of a value's element (not yet added)."""
@@ -108,14 +135,17 @@ class KernelBuilder(BlockBuilder):
         self.note(index, "store")
         return Store(name, index, element, location=location)
 
-    def widen(self, dtype: DType) -> None:
-        self.widest = max(self.widest, dtype.real.bytes)
+    def widen(self, dtype: DType, axes: frozenset[str]) -> None:
+        """Counts a value of a dtype that is not the same along some axes."""
+        self.widths[axes] = max(self.widths.get(axes, 1), compute_dtype(dtype).real.bytes)
 
     def widen_all(self, parts: Sequence[Expr]) -> None:
-        """Counts the dtypes of values that are not the same for all iterations."""
         for part in parts:
-            if self.axes_in(part):
-                self.widen(part.dtype)
+            self.widen(part.dtype, self.axes_in(part))
+
+    def widest(self, along: Collection[str]) -> int:
+        """The bytes of the widest value that varies along some axis of these."""
+        return max([w for axes, w in self.widths.items() if not axes.isdisjoint(along)], default=1)
 
     # --- elements ------------------------------------------------------------------------------
 
@@ -127,9 +157,7 @@ class KernelBuilder(BlockBuilder):
             except _Pending as pending:
                 self._evaluate(pending)
 
-    def complete(
-        self, node: Node, make: Callable[[Reading], tuple[Expr, ...]], bind: bool = True
-    ) -> tuple[Expr, ...]:
+    def complete(self, node: Node, make: Callable[[Reading], tuple[Expr, ...]], bind: bool = True) -> tuple[Expr, ...]:
         """``make(access)`` with every operand that it reads evaluated first; bound to names."""
         while True:
             try:
@@ -145,9 +173,7 @@ class KernelBuilder(BlockBuilder):
             node, coordinates, guard = stack[-1]
             nest = self.items[node].nest
             if nest is None or nest.reduce:
-                raise InternalError(
-                    f"the value of {node!r} is read before it is made", why="stage: schedule"
-                )
+                raise InternalError(f"the value of {node!r} is read before it is made", why="stage: schedule")
             try:
                 parts = nest.body(Reading(self, node, guard), coordinates, ())
             except _Pending as pending:
@@ -194,7 +220,7 @@ class KernelBuilder(BlockBuilder):
                 return scope.known[key]
         return None
 
-    def kept(self, node: Node, coordinates: Coordinates) -> tuple[Expr, ...] | None:
+    def kept(self, node: Node, coordinates: Coordinates) -> tuple[Expr, ...] | None:  # noqa: ARG002
         """Elements made in an earlier pass and stored for this one; None to compute them again."""
         return None
 
@@ -223,7 +249,7 @@ class Reading:
         if isinstance(bound, Const):
             return int(bound.value.real)
         assert isinstance(bound, Name)
-        self.kernel.widen(bound.dtype)
+        self.kernel.widen_all((bound,))
         return dim.symbol(bound.name, 0, upper)
 
     def position(self, size: Size, dtype: DType) -> Expr:
@@ -258,7 +284,7 @@ class Reading:
             kernel.put(Check(bound, number, self.node.location), kernel.depth(bound))
 
 
-def linear(shape: Sequence[Size], coordinates: Coordinates) -> Size:
+def linear(shape: Sequence[Size], coordinates: Sequence[Size]) -> Size:
     """The row-major address of coordinates."""
     index: Size = 0
     for extent, coordinate in zip(shape, coordinates, strict=True):

@@ -13,10 +13,10 @@ from tcc.ir.dtype import DType
 from tcc.ir.graph import Constant, Function, Module, Node, Value
 from tcc.schedule import buffers, walk
 from tcc.schedule.buffers import Lifetime
+from tcc.schedule.element import Emitted
 from tcc.schedule.facts import Facts
 from tcc.schedule.program import Buffer, Call, Copy, Entry, Kernel, Program, Stmt, View
 from tcc.schedule.region import Region
-from tcc.schedule.row import Emitted
 
 
 @dataclass
@@ -58,7 +58,8 @@ class _Host:
         self.facts = library.facts
         self.messages = library.messages
         self.states = {s.name: s for s in module.states}
-        self.symbols: Sequence[str] = _symbols(function)
+        self.ranges = _symbols(function)
+        self.symbols: Sequence[str] = tuple(self.ranges)
         self.taken = {*self.symbols, *library.weights.values()}
         self.buffers: dict[str, Buffer] = {}
         self.lifetimes: dict[str, Lifetime] = {}
@@ -82,9 +83,7 @@ class _Host:
             self._named(_identifier(name), v.type.dtype, v.type.size, "argument")
             for name, v in zip(function.output_names, graph.outputs[:results], strict=True)
         ]
-        given = dict(
-            zip(graph.inputs, [*map(View, inputs), *(states[n] for n in function.reads)], strict=True)
-        )
+        given = dict(zip(graph.inputs, [*map(View, inputs), *(states[n] for n in function.reads)], strict=True))
         old = dict(zip(function.reads, graph.inputs[arguments:], strict=True))
         over = {results + k: old[n] for k, n in enumerate(function.writes) if n in old}
         targets = [*map(View, outputs), *(None for _ in function.writes)]
@@ -106,9 +105,7 @@ class _Host:
             function.location,
         )
 
-    def _write_states(
-        self, new: Sequence[tuple[View, View]], types: Sequence[DType], function: Function
-    ) -> list[Stmt]:
+    def _write_states(self, new: Sequence[tuple[View, View]], types: Sequence[DType], function: Function) -> list[Stmt]:
         """Copies of new values into their states; values that are in other states are saved first."""
         saves: list[Stmt] = []
         writes: list[Stmt] = []
@@ -151,8 +148,8 @@ class _Host:
         return View(name)
 
     def double(self, dtype: DType, size: Size) -> tuple[str, Size]:
-        """An arena buffer with two halves, and the distance between them in elements."""
-        step = (buffers.ALIGNMENT // dtype.bytes) * dim.ceildiv(size * dtype.bytes, buffers.ALIGNMENT)
+        """An arena buffer with two halves, and the distance between them in elements (never 0)."""
+        step = (buffers.ALIGNMENT // dtype.bytes) * (1 + dim.floordiv(size * dtype.bytes, buffers.ALIGNMENT))
         return self._temporary(dtype, 2 * step).buffer, step
 
     def weight(self, constant: Constant) -> View:
@@ -179,12 +176,10 @@ class _Host:
         symbols = walk.free_symbols(emitted.body)
         number = len(self.library.kernels)
         name = f"{_identifier(self.function.name)}_{number}_{_identifier(node.op.name)}"
-        self.library.kernels.append(
-            Kernel(name, emitted.parameters, symbols, emitted.body, node.location)
-        )
+        self.library.kernels.append(Kernel(name, emitted.parameters, symbols, emitted.body, node.location))
         self.worker = dim.maximum(self.worker, buffers.worker_bytes(emitted.body))
         arguments = tuple(views[p.name] for p in emitted.parameters)
-        return Call(name, arguments, tuple(dim.symbol(s) for s in symbols), node.location)
+        return Call(name, arguments, tuple(self.ranges[s] for s in symbols), node.location)
 
     def loop_axis(self) -> str:
         """A name for a host loop's axis."""
@@ -205,13 +200,14 @@ def _identifier(name: str) -> str:
     return plain if plain and not plain[0].isdigit() else f"_{plain}"
 
 
-def _symbols(function: Function) -> tuple[str, ...]:
-    """The sizes in the inputs' types, in order of appearance."""
-    found: dict[str, None] = {}
+def _symbols(function: Function) -> dict[str, Size]:
+    """The sizes in the inputs' types by name, in order of appearance."""
+    found: dict[str, Size] = {}
     for value in function.graph.inputs:
         for size in value.type.shape:
-            found.update(dict.fromkeys(s.name for s in dim.symbols(size)))
-    return tuple(found)
+            for symbol in dim.symbols(size):
+                found.setdefault(symbol.name, dim.of_atom(symbol))
+    return found
 
 
 def names_of(module: Module) -> frozenset[str]:

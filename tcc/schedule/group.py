@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 
 from tcc.ir import dim, forms
 from tcc.ir.dim import Size
-from tcc.ir.dtype import BOOL, DType
 from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Graph, Node, Value
-from tcc.ir.scalar import Expr, Name
-from tcc.schedule.nests import Item, axes_of, item_of, piece_element, pieces_of, splat
+from tcc.schedule.nests import Item, Placeholders, axes_of, item_of, piece_element, pieces_of, splat
 
 RECOMPUTE = 12.0
 """Additions an element may cost and still be computed again rather than stored."""
@@ -108,31 +106,6 @@ def group(graph: Graph) -> Grouping:
     return _Grouper(graph).run()
 
 
-class _Probe:
-    """An access that records what a body reads and answers with placeholders."""
-
-    def __init__(self, grouper: _Grouper, group: Group, node: Node, live: frozenset[str]) -> None:
-        self.grouper, self.group, self.node, self.live = grouper, group, node, live
-
-    def read(self, operand: int, coordinates: Coordinates, guard: Expr | None = None) -> Expr:
-        value = self.node.operands[operand]
-        self.grouper.reads(self.group, value, coordinates, self.live)
-        return Name(value.type.dtype, "?")
-
-    def index(self, value: Expr, upper: Size) -> Size:
-        self.grouper.indices += 1
-        return dim.symbol(f"?{self.grouper.indices}", 0, upper)
-
-    def position(self, size: Size, dtype: DType) -> Expr:
-        return Name(dtype, "?")
-
-    def inside(self, conditions: Sequence[Size]) -> Expr | None:
-        return None if all(dim.nonnegative(c) for c in conditions) else Name(BOOL, "?")
-
-    def check(self, condition: Expr, message: str) -> None:
-        pass
-
-
 class _Grouper:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -147,8 +120,8 @@ class _Grouper:
         self.readers: dict[Value, list[Group]] = {}
         self.groups: list[Group] = []
         self.stored: set[Value] = set()
-        self.indices = 0
         self.axis_count = 0
+        self.probes = 0
         self.upper = self._upper_costs()
         self.leaves, self.simple = self._leaves()
 
@@ -214,12 +187,18 @@ class _Grouper:
             self.readers.setdefault(value, []).append(group)
         known[coordinates] = known.get(coordinates, frozenset()) | live
 
+    def probe(self, group: Group, node: Node, live: Iterable[str]) -> Placeholders:
+        """An access that records what a body reads within a group."""
+        names = frozenset(live)
+        self.probes += 1
+        return Placeholders(node, lambda value, at: self.reads(group, value, at, names), str(self.probes))
+
     def expand(
         self, group: Group, node: Node, coordinates: Coordinates, reduced: Coordinates, live: Iterable[str]
     ) -> None:
         nest = self.items[node].nest
         assert nest is not None
-        nest.body(_Probe(self, group, node, frozenset(live)), coordinates, reduced)
+        nest.body(self.probe(group, node, live), coordinates, reduced)
 
     def new_axes(self, extents: Sequence[Size]) -> list[Axis]:
         made: list[Axis] = []
@@ -305,7 +284,7 @@ class _Grouper:
             at = _coordinates(made.axes, extents)
             made.roots.append(Root(node, at))
             self._record(made, node)
-            probe = _Probe(self, made, node, frozenset(a.name for a in made.axes))
+            probe = self.probe(made, node, [a.name for a in made.axes])
             form.locate(probe, at, types, node.attributes)
             form.update(probe, at, types, node.attributes)
             self._whole(made, node.operands[0])
@@ -359,13 +338,11 @@ class _Grouper:
             g.unrolled |= short
         return True
 
-    def _reused(
-        self, g: Group, coordinates: Coordinates, live: frozenset[str], cost: float
-    ) -> tuple[bool, set[str]]:
+    def _reused(self, g: Group, coordinates: Coordinates, live: frozenset[str], cost: float) -> tuple[bool, set[str]]:
         """Whether elements at these coordinates are computed again and again as the group's loops
         run; and short axes that had better be unrolled so that they are not."""
         inside = [{s.name for s in dim.symbols(c)} for c in coordinates]
-        present = set().union(*inside) if inside else set[str]()
+        present = {name for names in inside for name in names}
         if any(name.startswith("?") for name in present):
             return cost > REUSED, set()
         names = [a.name for a in (*g.space, *g.reduce) if a.name in live]
@@ -467,7 +444,7 @@ class _Grouper:
             at = tuple(o + start for o, (start, _) in zip(offsets, box, strict=True))
             made.roots.append(Root(node, at, k))
             self._record(made, node)
-            probe = _Probe(self, made, node, frozenset(a.name for a in made.axes))
+            probe = self.probe(made, node, [a.name for a in made.axes])
             piece_element(probe, pieces_of(node, at)[k], node.results[0].type)
 
     def _is_root_of(self, g: Group, node: Node, coordinates: Coordinates) -> bool:

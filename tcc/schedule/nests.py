@@ -6,7 +6,7 @@ Half floats are computed as f32 and rounded to their dtype once for each op. A r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -76,7 +76,7 @@ def _alone(form: forms.Form) -> bool:
 def _empty(node: Node) -> Nest:
     """The nest of results without elements: what it computes is never asked for."""
     parts = tuple(Const(v.type.dtype, _zero(v.type.dtype)) for v in node.results)
-    return Nest(node.results[0].type.shape, lambda access, c, r: parts)
+    return Nest(node.results[0].type.shape, lambda _access, _c, _r: parts)
 
 
 def _zero(dtype: DType) -> Number:
@@ -180,9 +180,7 @@ def _reduce(node: Node, form: forms.Reduce) -> Nest:
         if form.element is None:
             return _rounded(tuple(elements), dtypes)
         position = access.position(r[0], I64) if len(axes) == 1 else None
-        return _rounded(
-            _tuple(form.element(SCALARS, *elements, position=position, **node.attributes)), dtypes
-        )
+        return _rounded(_tuple(form.element(SCALARS, *elements, position=position, **node.attributes)), dtypes)
 
     def finish(parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
         done = parts if form.finish is None else _tuple(form.finish(SCALARS, *parts, **node.attributes))
@@ -200,11 +198,7 @@ def _index_map(node: Node, form: forms.IndexMap) -> Nest:
             return (piece_element(access, pieces[0], type),)
         result: Expr | None = None
         for piece in reversed(pieces):
-            within = [
-                s
-                for x, (start, stop) in zip(c, piece.box, strict=True)
-                for s in (x - start, stop - 1 - x)
-            ]
+            within = [s for x, (start, stop) in zip(c, piece.box, strict=True) for s in (x - start, stop - 1 - x)]
             value = piece_element(access, piece, type, within)
             here = access.inside(within)
             result = value if result is None or here is None else apply("select", here, value, result)
@@ -282,28 +276,37 @@ def _unrolled(nest: Nest) -> Nest:
     return Nest(nest.space, body)
 
 
-class _Count:
-    """An access that only answers: to see what a body computes."""
+class Placeholders:
+    """An access that answers with placeholders, to see what a body reads and computes.
 
-    def __init__(self, node: Node) -> None:
+    ``seen(operand, coordinates)`` is told of each read. Indices that are read become symbols whose
+    names begin with ``?`` and the access's own ``label``.
+    """
+
+    def __init__(self, node: Node, seen: Callable[[Value, Coordinates], None] | None = None, label: str = "") -> None:
         self.node = node
-        self.symbols = 0
+        self.seen = seen
+        self.label = label
+        self.count = 0
 
-    def read(self, operand: int, coordinates: Coordinates, guard: Expr | None = None) -> Expr:
-        return Name(self.node.operands[operand].type.dtype, "?")
+    def read(self, operand: int, coordinates: Coordinates, guard: Expr | None = None) -> Expr:  # noqa: ARG002
+        value = self.node.operands[operand]
+        if self.seen is not None:
+            self.seen(value, coordinates)
+        return Name(value.type.dtype, "?")
 
-    def index(self, value: Expr, upper: Size) -> Size:
-        self.symbols += 1
-        return dim.symbol(f"?{self.symbols}", 0, upper)
+    def index(self, value: Expr, upper: Size) -> Size:  # noqa: ARG002
+        self.count += 1
+        return dim.symbol(f"?{self.label}_{self.count}", 0, upper)
 
-    def position(self, size: Size, dtype: DType) -> Expr:
+    def position(self, size: Size, dtype: DType) -> Expr:  # noqa: ARG002
         return Name(dtype, "?")
 
     def inside(self, conditions: Sequence[Size]) -> Expr | None:
         return None if all(dim.nonnegative(c) for c in conditions) else Name(BOOL, "?")
 
     def check(self, condition: Expr, message: str) -> None:
-        pass
+        """Nothing: it is checked when the kernel is made."""
 
 
 def _cost(nest: Nest, node: Node) -> float:
@@ -311,7 +314,7 @@ def _cost(nest: Nest, node: Node) -> float:
     seen: set[int] = set()
     keep: list[Expr] = []
     total = 0.0
-    stack = list(nest.body(_Count(node), c, r))
+    stack = list(nest.body(Placeholders(node), c, r))
     while stack:
         expr = stack.pop()
         if id(expr) in seen:

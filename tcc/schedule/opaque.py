@@ -6,39 +6,30 @@ that each pass reads and writes in turn. nan comes last, as in NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tcc.errors import Unsupported
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import I64, DType
 from tcc.ir.forms import Opaque
-from tcc.ir.graph import Node, Value
+from tcc.ir.graph import Node
 from tcc.ir.scalar import Const, Expr, Name, apply
 from tcc.schedule import axes as planning
 from tcc.schedule.axes import PlanLoop
 from tcc.schedule.block import OpenLoop
-from tcc.schedule.element import KernelBuilder
-from tcc.schedule.facts import Facts
-from tcc.schedule.group import Axis, Group, Grouping
+from tcc.schedule.element import Emitted, KernelBuilder, Task
+from tcc.schedule.group import Axis
 from tcc.schedule.program import Alloc, Buffer, Carry, Load, Position, Store
-from tcc.schedule.row import Emitted
 
 SORTS = {"sort": False, "argsort": True}
 COST = 64
 MOST_PASSES = 63
 
 
-def emit(
-    group: Group,
-    grouping: Grouping,
-    stored: Mapping[Value, str],
-    facts: Facts,
-    messages: list[str],
-    taken: Sequence[str],
-) -> Emitted:
+def emit(task: Task) -> Emitted:
     """The kernel of a sort: the sorted elements, or (``argsort``) their positions."""
-    node = group.roots[0].node
+    node = task.node
     form = node.op.form
     assert isinstance(form, Opaque)
     if form.program not in SORTS:
@@ -47,9 +38,9 @@ def emit(
         raise Unsupported(
             "complex numbers have no order", where=node.location.place(), fix="sort by the real part or the magnitude"
         )
-    kernel = KernelBuilder(grouping.items, stored, group.nodes, frozenset(), messages, taken)
+    kernel = KernelBuilder(task)
     _Sort(kernel, node, SORTS[form.program]).emit()
-    return Emitted(kernel.block(), kernel.parameters())
+    return kernel.emitted()
 
 
 class _Sort:

@@ -11,10 +11,10 @@ from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.graph import Constant, Graph, Node, Value
 from tcc.schedule import buffers, opaque, row, scan, scatter
+from tcc.schedule.element import Emitted, Task
 from tcc.schedule.facts import Facts
 from tcc.schedule.group import Group, Grouping, group
 from tcc.schedule.program import Copy, Loop, Stmt, View
-from tcc.schedule.row import Emitted
 
 
 class Host(Protocol):
@@ -131,7 +131,7 @@ class Region:
         else:
             self._made(g)
         names, views = self.named(g)
-        emitters: dict[str, Callable[..., Emitted]] = {
+        emitters: dict[str, Callable[[Task], Emitted]] = {
             "row": row.emit,
             "scan": scan.emit,
             "scatter": scatter.emit,
@@ -139,7 +139,7 @@ class Region:
         }
         host = self.host
         taken = [*host.symbols, *names.values()]
-        emitted = emitters[g.kind](g, self.grouping, names, host.facts, host.messages, taken)
+        emitted = emitters[g.kind](Task(g, self.grouping, names, host.facts, host.messages, taken))
         if g.kind == "row":
             emitted = self._share(number, g, emitted, names)
         for value, name in names.items():
@@ -203,9 +203,7 @@ class Region:
                         continue
                     if not buffers.may_share(emitted.body, names[operand], names[value]):
                         continue
-                    body, parameters = buffers.share(
-                        emitted.body, emitted.parameters, names[operand], names[value]
-                    )
+                    body, parameters = buffers.share(emitted.body, emitted.parameters, names[operand], names[value])
                     emitted = Emitted(body, parameters)
                     self.views[value] = self.views[operand]
                     taken.add(operand)

@@ -15,49 +15,32 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.forms import Coordinates, Literal
-from tcc.ir.graph import Node, Value
+from tcc.ir.graph import Node
 from tcc.ir.location import Location
 from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name, apply
 from tcc.schedule import axes as planning
 from tcc.schedule.axes import Plan, PlanLoop
 from tcc.schedule.block import OpenLoop, Scope
-from tcc.schedule.element import KernelBuilder, linear
-from tcc.schedule.facts import Facts
-from tcc.schedule.group import RECOMPUTE, Group, Grouping, Root
+from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
+from tcc.schedule.group import RECOMPUTE, Root
 from tcc.schedule.nests import piece_element, pieces_of
-from tcc.schedule.program import Alloc, Block, Buffer, Carry, Load, Parameter, Store
+from tcc.schedule.program import Alloc, Buffer, Carry, Load, Store
 
 SCRATCH_BYTES = 16 << 10
 
 
-@dataclass(frozen=True)
-class Emitted:
-    """A kernel's inside: its block and buffers."""
-
-    body: Block
-    parameters: tuple[Parameter, ...]
-
-
-def emit(
-    group: Group,
-    grouping: Grouping,
-    stored: Mapping[Value, str],
-    facts: Facts,
-    messages: list[str],
-    taken: Sequence[str],
-) -> Emitted:
+def emit(task: Task) -> Emitted:
     """The kernel of a row group, planned from a first emission."""
 
     def emitted(plan: Plan) -> _Row:
-        row = _Row(group, grouping, stored, facts, messages, taken, plan)
+        row = _Row(task, plan)
         row.emit()
         return row
 
-    plan = planning.natural(group, taken)
+    plan = planning.natural(task.group, task.taken)
     first = emitted(plan)
-    fused = sum(grouping.items[n].fused for n, _ in group.reductions)
-    row = emitted(planning.choose(plan, first, facts, fused, first.carry_count))
-    return Emitted(row.block(), row.parameters())
+    fused = sum(task.grouping.items[n].fused for n, _ in task.group.reductions)
+    return emitted(planning.choose(plan, first, task.facts, fused, first.carry_count)).emitted()
 
 
 @dataclass(eq=False)
@@ -71,22 +54,11 @@ class _Running:
 
 
 class _Row(KernelBuilder):
-    def __init__(
-        self,
-        group: Group,
-        grouping: Grouping,
-        stored: Mapping[Value, str],
-        facts: Facts,
-        messages: list[str],
-        taken: Sequence[str],
-        plan: Plan,
-    ) -> None:
-        names = [*taken, *(x.name for x in (*plan.space, *plan.reduce))]
-        reductions = frozenset(n for n, _ in group.reductions)
-        super().__init__(grouping.items, stored, group.nodes, reductions, messages, names)
-        self.group = group
-        self.grouping = grouping
-        self.facts = facts
+    def __init__(self, task: Task, plan: Plan) -> None:
+        super().__init__(task, [x.name for x in (*plan.space, *plan.reduce)])
+        self.group = task.group
+        self.grouping = task.grouping
+        self.facts = task.facts
         self.plan = plan
         self.carry_count = 0
         self.places: dict[str, Size] = {}
@@ -103,7 +75,9 @@ class _Row(KernelBuilder):
             self.open(_opened(loop, location))
         self.row_scope = self.scope
         full, partial = self._roots()
-        last = max([self.levels[n] for n, _ in self.group.reductions] + [self.levels[r.node] for r, _ in full], default=-1)
+        last = max(
+            [self.levels[n] for n, _ in self.group.reductions] + [self.levels[r.node] for r, _ in full], default=-1
+        )
         if self.group.reduced is None:
             self._store_all(full + partial)
         else:
@@ -257,7 +231,7 @@ class _Row(KernelBuilder):
             return
         (part,) = self.complete(r.node, lambda access: nest.body(access, r.coordinates, inner), bind=False)
         old = Name(part.dtype, r.names[-1][0])
-        self.widen(part.dtype)
+        self.widen_all((part,))
         if isinstance(part, Apply) and part.op == "mul" and part.dtype.is_float and self.facts.fma:
             new: Expr = apply("fma", *part.args, old)
         else:
@@ -301,8 +275,8 @@ class _Row(KernelBuilder):
             small = isinstance(size, int) and size * element.dtype.bytes <= SCRATCH_BYTES
             self.alloc(Alloc(Buffer(name, element.dtype, size, "scratch" if small else "worker")), self.row_scope)
             scope.stmts.append(Store(name, index, element, location=node.location))
-        self.widen(element.dtype)
         loaded = self.let(Load(element.dtype, name, index, None, node.location), node.location)
+        self.widen_all((loaded,))
         self.remember((node, coordinates, None), (loaded,))
         return (loaded,)
 

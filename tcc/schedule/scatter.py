@@ -6,75 +6,59 @@ along the last axis where the address is a multiple of it and nothing read depen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from tcc.ir import dim
-from tcc.ir.forms import Scatter
-from tcc.ir.graph import Value
-from tcc.ir.scalar import SCALARS
+from tcc.ir.dim import Size
+from tcc.ir.forms import Access, Scatter
+from tcc.ir.scalar import SCALARS, Expr
 from tcc.schedule.axes import coefficient
 from tcc.schedule.block import OpenLoop
-from tcc.schedule.element import KernelBuilder, linear
-from tcc.schedule.facts import Facts
-from tcc.schedule.group import Group, Grouping
+from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
 from tcc.schedule.program import Store
-from tcc.schedule.row import Emitted
 
 
-def emit(
-    group: Group,
-    grouping: Grouping,
-    stored: Mapping[Value, str],
-    facts: Facts,
-    messages: list[str],
-    taken: Sequence[str],
-) -> Emitted:
+def emit(task: Task) -> Emitted:
     """The kernel that applies the updates."""
-
-    def emitted(lanes: int, copies: int) -> tuple[KernelBuilder, bool]:
-        kernel = KernelBuilder(grouping.items, stored, group.nodes, frozenset(), messages, taken)
-        return kernel, _emit(kernel, group, lanes, copies)
-
-    kernel, splits = emitted(1, 1)
-    if splits:
-        kernel, _ = emitted(max(1, facts.vector_bytes // kernel.widest), 4)
-    return Emitted(kernel.block(), kernel.parameters())
+    kernel = KernelBuilder(task)
+    axis = _emit(kernel, task, 1, 1)
+    if axis:
+        width = max(1, task.facts.vector_bytes // kernel.widest([axis]))
+        kernel = KernelBuilder(task)
+        _emit(kernel, task, width, 4)
+    return kernel.emitted()
 
 
-def _emit(kernel: KernelBuilder, group: Group, lanes: int, copies: int) -> bool:
-    """Fills the kernel; whether the innermost loop may be split."""
-    (root,) = group.roots
+def _emit(kernel: KernelBuilder, task: Task, lanes: int, copies: int) -> str:
+    """Fills the kernel; the axis of the innermost loop if that may be split, else nothing."""
+    (root,) = task.group.roots
     node = root.node
     form, result = node.op.form, node.results[0]
     assert isinstance(form, Scatter)
-    types = tuple(v.type for v in node.operands)
-    places: dict[str, dim.Size] = {}
-    for k, axis in enumerate(group.axes):
-        name = kernel.fresh("i")
-        split = (lanes, copies) if k == len(group.axes) - 1 else (1, 1)
-        kernel.open(OpenLoop(name, 0, axis.extent, *split, location=node.location))
-        places[axis.name] = dim.axis(name, axis.extent)
-        last = name
+    types, attributes = tuple(v.type for v in node.operands), node.attributes
+    places: dict[str, Size] = {}
+    last = ""
+    for k, axis in enumerate(task.group.axes):
+        last = kernel.fresh("i")
+        split = (lanes, copies) if k == len(task.group.axes) - 1 else (1, 1)
+        kernel.open(OpenLoop(last, 0, axis.extent, *split, location=node.location))
+        places[axis.name] = dim.axis(last, axis.extent)
     at = tuple(dim.substitute(c, places) for c in root.coordinates)
-    targets: list[dim.Size] = []
+    target: list[Size] = []
 
-    def both(access: object) -> tuple[object, ...]:
-        targets[:] = form.locate(access, at, types, node.attributes)  # type: ignore[arg-type]
-        return (form.update(access, at, types, node.attributes),)  # type: ignore[arg-type]
+    def body(access: Access) -> tuple[Expr, ...]:
+        target[:] = form.locate(access, at, types, attributes)
+        return (form.update(access, at, types, attributes),)
 
-    (element,) = kernel.complete(node, both)  # type: ignore[arg-type]
+    (element,) = kernel.complete(node, body)
     value = kernel.bind(SCALARS.cast(element, result.type.dtype), node.location)
-    index = linear(result.type.shape, targets)
+    index = linear(result.type.shape, target)
     name = kernel.stored[result]
-    for access in ("read", "write"):
-        kernel.touch_buffer(name, result.type.dtype, access)
+    for kind in ("read", "write"):
+        kernel.touch_buffer(name, result.type.dtype, kind)
     kernel.note(index, "store")
     combine = "" if form.combine == "set" else form.combine
     kernel.add(Store(name, index, value, combine, unique=False, location=node.location))
-    splits = False
-    if group.axes:
-        stride = coefficient(index, last)
-        splits = isinstance(stride, int) and stride != 0 and last not in kernel.touches[-1].indirect
-    for _ in group.axes:
+    stride = coefficient(index, last)
+    splits = isinstance(stride, int) and stride != 0 and last not in kernel.touches[-1].indirect
+    for _ in task.group.axes:
         kernel.close()
-    return splits
+    return last if splits else ""

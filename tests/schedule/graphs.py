@@ -29,7 +29,9 @@ def bounded(x: Value) -> Value:
 @st.composite
 def builders(draw: st.DrawFn, most: int = 12) -> Any:
     """A function from input values to some outputs, as a list of choices played back."""
-    steps = draw(st.lists(st.tuples(st.integers(0, 12), *(st.integers(0, 10**6) for _ in range(4))), min_size=1, max_size=most))
+    steps = draw(
+        st.lists(st.tuples(st.integers(0, 12), *(st.integers(0, 10**6) for _ in range(4))), min_size=1, max_size=most)
+    )
     outputs = draw(st.lists(st.integers(0, 10**6), min_size=1, max_size=3))
 
     def build(*inputs: Value) -> list[Value]:
@@ -87,5 +89,3 @@ def _fitting(pool: list[Value], x: Value, choice: int) -> Value:
     """A value that broadcasts with x."""
     fits = [v for v in pool if v.type.rank <= x.type.rank and x.type.shape[x.type.rank - v.type.rank :] == v.type.shape]
     return fits[choice % len(fits)]
-
-
