@@ -9,6 +9,9 @@ approximations", ARITH 2007, for the effect of rounding the coefficients). The f
 rounded to the working precision one after the other, and the others fitted again around them.
 """
 
+# mpmath is untyped.
+# pyright: basic
+
 from __future__ import annotations
 
 import argparse

@@ -229,7 +229,7 @@ class Lanes:
         """A float in a narrower float dtype, to nearest even, by the machine."""
         return self.wrap(arith.truncf(self.type(dtype), self.value), dtype)
 
-    def any(self) -> ir.Value:
+    def any(self) -> Any:
         """One i1: whether any lane is true."""
         if self.length is None:
             return self.value
@@ -241,7 +241,7 @@ class Lanes:
         return isinstance(owner, ir.OpView | ir.Operation) and owner.operation.name == "arith.constant"
 
 
-def replaced_if(condition: ir.Value, body: Callable[[], Sequence[Lanes]], values: Sequence[Lanes]) -> list[Lanes]:
+def replaced_if(condition: Any, body: Callable[[], Sequence[Lanes]], values: Sequence[Lanes]) -> list[Lanes]:
     """``body()`` where the one condition holds, which costs nothing where it does not; else ``values``."""
     op = scf.IfOp(condition, [v.value.type for v in values], has_else=True)
     with ir.InsertionPoint(op.then_block):

@@ -13,7 +13,8 @@ from tcc.lowering.lanes import element_type
 from tcc.lowering.mlir import PassManager, arith, func, ir, llvm, memref, scf, vector
 from tcc.lowering.scalar import emit
 from tcc.schedule.facts import Facts
-from tcc.targets.llvm import Library
+from tcc.targets.llvm import Library, host
+from tcc.targets.machine import Machine
 
 PASSES = (
     "canonicalize,cse,convert-vector-to-scf{full-unroll=true target-rank=1},convert-scf-to-cf,"
@@ -23,6 +24,27 @@ PASSES = (
 )
 CAPACITY = 1 << 40
 FACTS = Facts(vector_bytes=64, registers=32)
+NO_FMA = Facts(vector_bytes=16, registers=16, fma=False, half=False)
+LINUX = "x86_64-unknown-linux-gnu"
+TIERS = {
+    "x86-64-v2": (Machine(LINUX, "x86-64-v2"), NO_FMA),
+    "x86-64-v3": (Machine(LINUX, "x86-64-v3"), FACTS),
+    "x86-64-v4": (Machine(LINUX, "x86-64-v4", wide=True), FACTS),
+    "aarch64": (Machine("aarch64-unknown-linux-gnu"), FACTS),
+}
+
+
+def runnable_tiers() -> list[Machine]:
+    """The tiers with fused multiply-adds that this machine can run."""
+    features = host().features.split(",")
+    tiers = []
+    if "+avx2" in features and "+fma" in features:
+        tiers.append(TIERS["x86-64-v3"][0])
+    if "+avx512f" in features and "+avx512vl" in features and "+avx512dq" in features and "+avx512bw" in features:
+        tiers.append(TIERS["x86-64-v4"][0])
+    if host().architecture == "aarch64":
+        tiers.append(TIERS["aarch64"][0])
+    return tiers
 
 
 @dataclass(frozen=True)
@@ -89,8 +111,8 @@ def _load(buffer: ir.Value, dtype: DType, i: ir.Value, lanes: int | None) -> ir.
 class Compiled:
     """A batch of cases in one module."""
 
-    def __init__(self, cases: Sequence[Case], facts: Facts = FACTS) -> None:
-        self._library = Library(llvm_text(cases, facts))
+    def __init__(self, cases: Sequence[Case], facts: Facts = FACTS, machine: Machine | None = None) -> None:
+        self._library = Library(llvm_text(cases, facts), machine)
 
     def run(self, case: Case, *operands: np.ndarray) -> np.ndarray:
         """The op on equally long 1-D arrays; they are padded to whole vectors with their first elements."""

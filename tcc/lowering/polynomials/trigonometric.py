@@ -82,10 +82,13 @@ def arctan2(y: Lanes, x: Lanes) -> Lanes:
     both_zero = a.eq(0) & b.eq(0)
     a = both_infinite.select(1, a)
     b = (both_infinite | both_zero).select(1, b)
-    # The sum of two large numbers must not overflow; what is lost of small ones then does not matter.
-    top = 2.0**125 if x.bits == 32 else 2.0**1021
+    # The sum of two large numbers must not overflow, nor the products of two small ones lose digits; what
+    # is lost of the other number then does not matter.
+    top, bottom = (2.0**125, 2.0**-60) if x.bits == 32 else (2.0**1021, 2.0**-900)
     large = (a > top) | (b > top)
-    a, b = large.select(a * 0.25, a), large.select(b * 0.25, b)
+    small = (a < bottom) & (b < bottom)
+    factor = large.select(0.25, small.select(2.0**64, x.const(1)))
+    a, b = a * factor, b * factor
     base, rest = _arctan_of_ratio(a, b)
     left = sign_bits(x).ne(0)
     quarter, low = constant("pi_over_4", x)
