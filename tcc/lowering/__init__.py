@@ -1,0 +1,1 @@
+"""Loop programs to MLIR and LLVM text."""

@@ -16,6 +16,7 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.lowering import index, memory
 from tcc.lowering.combine import combined
+from tcc.lowering.cpu import unfolded
 from tcc.lowering.frame import Frame, Storage
 from tcc.lowering.mlir import ir
 from tcc.lowering.registers import Register, any_of, both, broadcast, either, select, shuffle
@@ -167,7 +168,8 @@ def _write(target: Target, at: Coordinate, value: Register, mask: ir.Value | Non
         memory.store(target.address(at), value, dtype, mask)
         return
     value = tuple(broadcast(v, lanes) for v in value)
-    mask = None if mask is None else broadcast(mask, lanes)
+    if mask is not None:
+        mask = unfolded.mask(target.frame.function.shared.prefix, broadcast(mask, lanes), dtype)
     if target.stride == 1:
         target.frame.function.streams |= nontemporal
         memory.store_vector(target.address(at), value, dtype, mask, nontemporal)

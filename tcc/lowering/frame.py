@@ -102,13 +102,13 @@ class Function:
 
 @dataclass
 class Frame:
-    """The scope of a statement. ``axes`` are the loops around it, outermost first; ``derived`` are axes
-    that stand for a size over others: a number in an unrolled loop, ``lo + n`` where ``lo`` varies."""
+    """The scope of a statement. ``axes`` are the loops around it, outermost first; ``numbers`` are the
+    axes of unrolled loops."""
 
     function: Function
     names: dict[str, Tile] = field(default_factory=dict)
     axes: dict[str, Axis] = field(default_factory=dict)
-    derived: dict[str, Size] = field(default_factory=dict)
+    numbers: dict[str, Size] = field(default_factory=dict)
     buffers: dict[str, Storage] = field(default_factory=dict)
     mask: Mask | None = None
     worker_used: Size = 0
@@ -117,11 +117,11 @@ class Frame:
     @contextmanager
     def scope(self) -> Iterator[None]:
         """What is bound within the block is forgotten after it."""
-        saved = (self.names, self.axes, self.derived, self.buffers, self.mask, self.worker_used)
-        self.names, self.axes, self.derived = dict(self.names), dict(self.axes), dict(self.derived)
+        saved = (self.names, self.axes, self.numbers, self.buffers, self.mask, self.worker_used)
+        self.names, self.axes, self.numbers = dict(self.names), dict(self.axes), dict(self.numbers)
         self.buffers, self.memo = dict(self.buffers), {}
         yield
-        self.names, self.axes, self.derived, self.buffers, self.mask, self.worker_used = saved
+        self.names, self.axes, self.numbers, self.buffers, self.mask, self.worker_used = saved
         self.memo = {}
 
     def at(self, location: Location) -> AbstractContextManager[object]:
@@ -129,8 +129,8 @@ class Frame:
         return self.function.shared.locations.of(location) if location.known else nullcontext()
 
     def resolve(self, size: Size) -> Size:
-        """A size with derived axes replaced by what they stand for."""
-        return substitute(size, self.derived) if self.derived else size
+        """A size with the axes of unrolled loops replaced by their numbers."""
+        return substitute(size, self.numbers) if self.numbers else size
 
     @property
     def lanes(self) -> int:

@@ -1,8 +1,7 @@
 """Loops: lanes, copies, remainders, carries.
 
 A loop with lanes W and copies U runs W·U iterations side by side; the remainder runs masked, W at a
-time, into the same partial results. Bounds that differ between iterations that run side by side
-become masks; so does a `while_` under lanes, which runs while any iteration lives.
+time, into the same partial results. A `while_` under lanes runs while any iteration around lives.
 """
 # The bindings are untyped.
 # pyright: basic
@@ -14,6 +13,7 @@ from dataclasses import replace
 
 from tcc.errors import InternalError
 from tcc.ir import dim
+from tcc.ir.dim import Size
 from tcc.ir.dtype import BOOL
 from tcc.lowering import index, memory
 from tcc.lowering.combine import Reducer
@@ -28,14 +28,12 @@ from tcc.lowering.registers import (
     broadcast,
     compare,
     integer,
-    lane,
-    lanes_of,
     select,
     steps,
     subtract,
 )
-from tcc.lowering.tile import LANES, Tile, uniform
-from tcc.lowering.variation import Variation
+from tcc.lowering.tile import Tile, uniform
+from tcc.lowering.variation import Variation, own_axes
 from tcc.schedule.program import Carry, Let, Loop, Parallel, Stmt
 from tcc.schedule.walk import used_names
 
@@ -58,8 +56,7 @@ def emit(frame: Frame, loop: Loop, run: Run) -> None:
 def variation(frame: Frame) -> Variation:
     """What is known of the names at this point, for the shapes of carries."""
     names = {name: tile.varies for name, tile in frame.names.items()}
-    axes = {name: dim.symbol(name) for name in frame.axes}
-    names.update({name: index.varies(frame, size) for name, size in {**axes, **frame.derived}.items()})
+    names.update({name: index.varies(frame, dim.symbol(name)) for name in frame.axes})
     return Variation(names)
 
 
@@ -75,7 +72,7 @@ def _unrolled(frame: Frame, loop: Loop, run: Run) -> None:
     carried = [[evaluate(frame, e) for e in c.init] for c in loop.carries]
     for number in range(lo, hi):
         with frame.scope():
-            frame.derived[loop.axis] = number
+            frame.numbers[loop.axis] = number
             _bind(frame, loop, carried)
             _body(frame, loop, run)
             carried = [_next(frame, c, old, None) for c, old in zip(loop.carries, carried, strict=True)]
@@ -126,82 +123,40 @@ def for_loop(
     return _rebuilt(carried, op.results)
 
 
-def conjunction(frame: Frame, *tiles: Tile | None) -> Tile | None:
-    """Where all of these bools hold; None stands for everywhere."""
-    given = [t for t in tiles if t is not None]
-    if not given:
-        return None
-    axes = frame.ordered(a for t in given for a in t.axes)
-    parts = []
-    for at in frame.grid(axes):
-        value = given[0].at(at)[0]
-        for tile in given[1:]:
-            value = both(value, tile.at(at)[0])
-        parts.append((value,))
+def conjunction(frame: Frame, first: Tile, second: Tile) -> Tile:
+    """Where both bools hold."""
+    axes = frame.ordered((*first.axes, *second.axes))
+    parts = [(both(first.at(at)[0], second.at(at)[0]),) for at in frame.grid(axes)]
     return frame.tile(BOOL, axes, parts)
 
 
-class _Bounds:
-    """A loop's bounds: scalars that hold for all iterations around, and what masks the rest.
+def narrow_mask(frame: Frame, live: Tile, inhabited: bool) -> None:
+    """From here on in the scope only iterations run for which ``live`` holds too; see `Mask`."""
+    outer = frame.mask
+    tile = live if outer is None else conjunction(frame, outer.tile, live)
+    frame.mask = Mask(tile, inhabited and (outer is None or outer.inhabited))
 
-    A lower bound that varies becomes 0, and the axis the lower bound plus a counter: a window that
-    slides with the lanes is then an affine index.
-    """
+
+class _Bounds:
+    """A loop's bounds as scalars; ``extent`` is None where only the machine knows it."""
 
     def __init__(self, frame: Frame, loop: Loop) -> None:
-        self.frame, self.loop = frame, loop
         lo, hi = frame.resolve(loop.lo), frame.resolve(loop.hi)
-        self.start = lo if index.varies(frame, lo) else None
-        if self.start is not None:
-            lo, hi = 0, hi - lo
-        self.counter = f"{loop.axis}'" if self.start is not None else loop.axis
-        self.end = index.tile(frame, hi)
-        self.ragged = bool(self.end.varies)
-        self.lo = index.evaluate(frame, lo, {})
-        if self.ragged:
-            self.hi = _greatest(frame, self.end)
-        else:
-            self.hi = self.end.parts[()][0]
-        self.extent: dim.Size | None = None if self.ragged else hi - lo
+        if index.varies(frame, lo) | index.varies(frame, hi):
+            raise InternalError(
+                f"the bounds of the loop over {loop.axis} differ between iterations that run side by side",
+                where=loop.location.place(),
+            )
+        self.lo, self.hi = index.evaluate(frame, lo, {}), index.evaluate(frame, hi, {})
+        self.extent: Size | None = hi - lo
+        if isinstance(self.extent, int):
+            self.extent = max(self.extent, 0)
         if isinstance(loop.mapping, Parallel):
             if frame.function.span is None or frame.axes:
                 raise InternalError(f"the parallel loop over {loop.axis} is not the outermost of a kernel")
             begin, end = frame.function.span
             self.lo, self.hi = add(self.lo, begin), add(self.lo, end)
             self.extent = None
-        if isinstance(self.extent, int):
-            self.extent = max(self.extent, 0)
-
-    def enter(self, axis: Axis) -> None:
-        """Binds the axis, within the current scope."""
-        self.frame.axes[self.counter] = axis
-        if self.start is not None:
-            self.frame.derived[self.loop.axis] = self.start + dim.symbol(self.counter)
-
-    def mask(self) -> Tile | None:
-        """Which iterations around are within their own bounds, at the loop's current iteration."""
-        if not self.ragged:
-            return None
-        here = index.tile(self.frame, dim.symbol(self.counter))
-        axes = self.frame.ordered(here.varies | self.end.varies)
-        parts = [(compare("lt", here.at(at)[0], self.end.at(at)[0]),) for at in self.frame.grid(axes)]
-        return self.frame.tile(BOOL, axes, parts)
-
-
-def _greatest(frame: Frame, tile: Tile) -> ir.Value:
-    """The greatest of a varying bound over all live iterations."""
-    live = frame.mask.tile if frame.mask is not None else None
-    axes = frame.ordered(tile.varies | (live.varies if live is not None else frozenset()))
-    result: ir.Value | None = None
-    for at in frame.grid(axes):
-        value = tile.at(at)[0]
-        if live is not None:
-            value = select(live.at(at)[0], (value,), (integer(-(1 << 62)),))[0]
-        for number in range(max(1, lanes_of(value))):
-            one = lane(value, number) if lanes_of(value) else value
-            result = one if result is None else arith.maxsi(result, one)
-    assert result is not None
-    return result
 
 
 class _Plain:
@@ -230,14 +185,12 @@ class _Plain:
         """One pass of the body; ``alive`` freezes the iterations around for which the loop has ended."""
         frame, loop = self.frame, self.loop
         with frame.scope():
-            self.bounds.enter(Axis(i))
+            frame.axes[loop.axis] = Axis(i)
             _bind(frame, loop, carried)
-            freeze = conjunction(frame, alive, self.bounds.mask())
-            if freeze is not None:
-                outer = frame.mask.tile if frame.mask is not None else None
-                frame.mask = Mask(conjunction(frame, outer, freeze), inhabited=False)
+            if alive is not None:
+                narrow_mask(frame, alive, inhabited=False)
             _body(frame, loop, self.run)
-            after = [_next(frame, c, old, freeze) for c, old in zip(loop.carries, carried, strict=True)]
+            after = [_next(frame, c, old, alive) for c, old in zip(loop.carries, carried, strict=True)]
             return [
                 [frame.shaped(new, old.varies) for new, old in zip(n, o, strict=True)]
                 for n, o in zip(after, carried, strict=True)
@@ -253,16 +206,17 @@ class _Plain:
         before, after = op.before.blocks.append(*types, arg_locs=here), op.after.blocks.append(*types, arg_locs=here)
         with ir.InsertionPoint(before), frame.scope():
             alive = self.alive(_rebuilt(start, list(before.arguments)[1:]))
-            live = conjunction(frame, around, alive)
-            assert live is not None
+            live = alive if around is None else conjunction(frame, around, alive)
             some = any_of([live.at(at)[0] for at in frame.grid(live.axes)])
             more = both(compare("lt", before.arguments[0], bounds.hi), some)
             scf.ConditionOp(more, list(before.arguments))
         with ir.InsertionPoint(after), frame.scope():
             now = _rebuilt(start, list(after.arguments)[1:])
             alive = self.alive(now)
-            live = conjunction(frame, around, alive) if alive.varies or around is not None else None
-            new = self.iteration(after.arguments[0], now, live)
+            if around is not None:
+                alive = conjunction(frame, around, alive)
+            # One that all share needs no mask: the loop has ended where it does not hold.
+            new = self.iteration(after.arguments[0], now, alive if alive.varies else None)
             scf.YieldOp([add(after.arguments[0], integer(1)), *_flat(new)])
         return _rebuilt(start, list(op.results)[1:])
 
@@ -278,7 +232,8 @@ class _Split:
 
     def __init__(self, frame: Frame, loop: Loop, run: Run) -> None:
         self.frame, self.loop, self.run = frame, loop, run
-        self.lanes, self.copies = loop.lanes, loop.copies
+        self.lanes, self.copies, self.axis = loop.lanes, loop.copies, loop.axis
+        self.own = own_axes(loop)
         if loop.while_ is not None or any(not c.combine for c in loop.carries):
             raise InternalError(
                 f"the loop over {loop.axis} carries state, so it can have neither lanes nor copies",
@@ -292,8 +247,6 @@ class _Split:
         around = frame.mask.tile.varies if frame.mask is not None else frozenset()
         known = variation(frame).carries(loop, around)
         self.bounds = bounds = _Bounds(frame, loop)
-        self.axis = bounds.counter
-        self.own = frozenset({self.axis} if self.copies > 1 else ()) | ({LANES} if self.lanes > 1 else frozenset())
         partials = [self.start(c, r, known, i) for c, r, i in zip(loop.carries, self.reducers, init, strict=True)]
         step = self.lanes * self.copies
         lo, hi = bounds.lo, bounds.hi
@@ -324,7 +277,7 @@ class _Split:
             return [frame.shaped(t, known[n]) for t, n in zip(init, carry.names, strict=True)]
         neutral = [uniform(d, r) for d, r in zip(carry.dtypes, reducer.identity(), strict=True)]
         with frame.scope():
-            self.bounds.enter(Axis(integer(0), self.copies, self.lanes))
+            frame.axes[self.loop.axis] = Axis(integer(0), self.copies, self.lanes)
             return [frame.shaped(t, known[n] | self.own) for t, n in zip(neutral, carry.names, strict=True)]
 
     def pass_(self, base: ir.Value, copies: int, left: ir.Value | None, partials: list[list[Tile]]) -> list[list[Tile]]:
@@ -334,15 +287,11 @@ class _Split:
         """
         frame, loop = self.frame, self.loop
         with frame.scope():
-            self.bounds.enter(Axis(base, copies, self.lanes))
+            frame.axes[loop.axis] = Axis(base, copies, self.lanes)
             tail = None if left is None else self.tail(left, copies)
-            own_mask = conjunction(frame, tail, self.bounds.mask())
-            if own_mask is not None:
-                outer = frame.mask
-                joined = conjunction(frame, outer.tile if outer else None, own_mask)
-                inhabited = not self.bounds.ragged and (outer is None or outer.inhabited)
-                frame.mask = Mask(joined, inhabited)
-            prefixes = _Prefixes(self, partials, own_mask)
+            if tail is not None:
+                narrow_mask(frame, tail, inhabited=True)
+            prefixes = _Prefixes(self, partials, tail)
             for statement in loop.body:
                 prefixes.define(frame, statement)
                 self.run(frame, statement)
@@ -353,7 +302,7 @@ class _Split:
                 if carry.prefix:
                     after.append(prefixes.after[number])
                 else:
-                    after.append(reducer.merge(partials[number], [evaluate(frame, e) for e in carry.update], own_mask))
+                    after.append(reducer.merge(partials[number], [evaluate(frame, e) for e in carry.update], tail))
             return after
 
     def tail(self, left: ir.Value, copies: int) -> Tile | None:

@@ -115,7 +115,7 @@ def store_vector(
     wide = _to_memory(value[0], dtype)
     lanes = lanes_of(wide)
     if dtype.is_complex:
-        wide = shuffle(*value, [n // 2 + lanes * (n % 2) for n in range(2 * lanes)])
+        wide = shuffle(value[0], value[1], [n // 2 + lanes * (n % 2) for n in range(2 * lanes)])
     align = dtype.real.bytes
     if mask is not None:
         llvm.MaskedStoreOp(wide, address, _doubled(mask) if dtype.is_complex else mask, align)

@@ -1,4 +1,8 @@
-"""The one door to the MLIR bindings: the only module that knows in which package they live."""
+"""The one door to the MLIR bindings: the only module that knows in which package they live.
+
+The bindings are untyped; what a type checker may know of them is in ``mlir.pyi``.
+"""
+# pyright: basic, reportAttributeAccessIssue=false
 
 from torch_mlir import ir
 from torch_mlir.dialects import arith, cf, func, llvm, math, memref, scf, vector

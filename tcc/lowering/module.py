@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from tcc.errors import InternalError
 from tcc.lowering import entry, kernel
+from tcc.lowering.cpu import unfolded
 from tcc.lowering.frame import Context, Locations
 from tcc.lowering.mlir import PassManager, ir, translate
 from tcc.schedule.facts import Facts
@@ -56,6 +57,7 @@ def lower(program: Program, options: Options) -> ir.Module:
             module = ir.Module.create()
             weights = {name: options.weights[digest] for name, digest in program.weights}
             with ir.InsertionPoint(module.body):
+                unfolded.define(options.prefix)
                 for one in program.kernels:
                     kernel.emit(one, shared)
                 kernels = {k.name: k for k in program.kernels}

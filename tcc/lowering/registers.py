@@ -30,6 +30,7 @@ def lanes_of(value: ir.Value) -> int:
 
 
 def is_vector(value: ir.Value) -> bool:
+    """Whether a value has lanes."""
     return isinstance(value.type, ir.VectorType)
 
 
@@ -102,14 +103,17 @@ def zero(type: ir.Type) -> ir.Value:
 
 
 def add(a: ir.Value, b: ir.Value) -> ir.Value:
+    """The sum of integers; a scalar beside a vector is broadcast."""
     return arith.addi(*alike(a, b))
 
 
 def subtract(a: ir.Value, b: ir.Value) -> ir.Value:
+    """The difference of integers, likewise."""
     return arith.subi(*alike(a, b))
 
 
 def multiply(a: ir.Value, b: ir.Value) -> ir.Value:
+    """The product of integers, likewise."""
     return arith.muli(*alike(a, b))
 
 

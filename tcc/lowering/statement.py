@@ -12,7 +12,7 @@ from tcc.ir import dim
 from tcc.ir.dtype import BOOL
 from tcc.lowering import access, host, index, loop, memory, parallel
 from tcc.lowering.expression import evaluate
-from tcc.lowering.frame import Frame, Mask, Storage
+from tcc.lowering.frame import Frame, Storage
 from tcc.lowering.mlir import ir, llvm, scf
 from tcc.lowering.registers import any_of, both, compare, integer, invert
 from tcc.lowering.tile import Tile
@@ -34,13 +34,13 @@ def emit(frame: Frame, statement: Stmt) -> None:
             case Check(condition, message):
                 _check(frame, evaluate(frame, condition), message)
             case If(condition, body, otherwise):
-                _if(frame, evaluate(frame, condition), body, lambda: block(frame, otherwise) if otherwise else None)
+                _if(frame, evaluate(frame, condition), body, otherwise)
             case Loop(mapping=Parallel()) if frame.function.span is None:
                 parallel.emit(frame, statement, emit)
             case Loop():
                 loop.emit(frame, statement, emit)
-            case Switch(size, cases):
-                _switch(frame, index.tile(frame, frame.resolve(size)), cases)
+            case Switch():
+                _switch(frame, statement)
             case Call():
                 host.call(frame, statement)
             case Copy():
@@ -73,38 +73,34 @@ def _check(frame: Frame, condition: Tile, message: int) -> None:
         scf.YieldOp([])
 
 
-def _if(frame: Frame, condition: Tile, body: Block, otherwise: Callable[[], None] | None) -> None:
-    if not condition.varies:
-        op = scf.IfOp(condition.parts[()][0], has_else=otherwise is not None)
-        with ir.InsertionPoint(op.then_block):
-            block(frame, body)
+def _branch(condition: ir.Value, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
+    op = scf.IfOp(condition, has_else=True)
+    for target, emit_side in ((op.then_block, then), (op.else_block, otherwise)):
+        with ir.InsertionPoint(target):
+            emit_side()
             scf.YieldOp([])
-        if otherwise is not None:
-            with ir.InsertionPoint(op.else_block):
-                otherwise()
-                frame.memo = {}
-                scf.YieldOp([])
+
+
+def _if(frame: Frame, condition: Tile, body: Block, otherwise: Block) -> None:
+    if not condition.varies:
+        _branch(condition.parts[()][0], lambda: block(frame, body), lambda: block(frame, otherwise))
         return
-    with _masked(frame, condition, skip=_has_loop(body)):
+    with _masked(frame, condition, body):
         block(frame, body)
-    if otherwise is not None:
+    if otherwise:
         parts = [(invert(condition.at(at)[0]),) for at in frame.grid(condition.axes)]
-        with _masked(frame, frame.tile(BOOL, condition.axes, parts), skip=True):
-            otherwise()
-
-
-def _has_loop(body: Block) -> bool:
-    return any(isinstance(s, (Loop, Switch, If)) for s in body)
+        with _masked(frame, frame.tile(BOOL, condition.axes, parts), otherwise):
+            block(frame, otherwise)
 
 
 @contextmanager
-def _masked(frame: Frame, condition: Tile, skip: bool) -> Iterator[None]:
-    """Within the block only iterations live for which the condition holds; ``skip`` jumps over it if none does."""
+def _masked(frame: Frame, condition: Tile, body: Block) -> Iterator[None]:
+    """Within the block only iterations live for which the condition holds; loops are not entered for none."""
     with frame.scope():
-        tile = loop.conjunction(frame, frame.mask.tile if frame.mask else None, condition)
-        assert tile is not None
-        frame.mask = Mask(tile, inhabited=False)
-        if not skip:
+        loop.narrow_mask(frame, condition, inhabited=False)
+        assert frame.mask is not None
+        tile = frame.mask.tile
+        if not any(isinstance(s, (Loop, Switch, If)) for s in body):
             yield
             return
         op = scf.IfOp(any_of([tile.at(at)[0] for at in frame.grid(tile.axes)]))
@@ -113,13 +109,20 @@ def _masked(frame: Frame, condition: Tile, skip: bool) -> Iterator[None]:
             scf.YieldOp([])
 
 
-def _switch(frame: Frame, number: Tile, cases: tuple[Block, ...]) -> None:
+def _switch(frame: Frame, statement: Switch) -> None:
+    size, cases = frame.resolve(statement.index), statement.cases
+    if index.varies(frame, size):
+        raise InternalError(
+            "a switch differs between iterations that run side by side", where=statement.location.place()
+        )
+    number = index.evaluate(frame, size, {})
+
     def rest(first: int) -> None:
         if first == len(cases) - 1:
             block(frame, cases[first])
             return
-        parts = [(compare("eq", number.at(at)[0], integer(first)),) for at in frame.grid(number.axes)]
-        _if(frame, frame.tile(BOOL, number.axes, parts), cases[first], lambda: rest(first + 1))
+        chosen = compare("eq", number, integer(first))
+        _branch(chosen, lambda: block(frame, cases[first]), lambda: rest(first + 1))
 
     rest(0)
 

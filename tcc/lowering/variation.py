@@ -61,18 +61,17 @@ class Variation:
         The least shapes that hold what is carried from one iteration to the next.
         """
         own = own_axes(loop)
-        ragged = self.index(loop.hi - loop.lo)
         found: dict[str, Axes] = {}
         for carry in loop.carries:
-            start = NONE.union(*map(self.expr, carry.init)) | ragged | (mask if loop.while_ is not None else NONE)
+            start = NONE.union(*map(self.expr, carry.init)) | (mask if loop.while_ is not None else NONE)
             found.update(dict.fromkeys(carry.names, start))
         while True:
             inside = Variation(self._names)
-            inside._names[loop.axis] = own | self.index(loop.lo)
+            inside._names[loop.axis] = own
             visible = {n: found[n] | (own if c.prefix else NONE) for c in loop.carries for n in c.names}
             inside._names.update(visible)
             alive = NONE if loop.while_ is None else inside.expr(loop.while_)
-            inside.block(loop.body, mask | ragged | alive)
+            inside.block(loop.body, mask | alive)
             grown = dict(found)
             for carry in loop.carries:
                 update = NONE.union(*map(inside.expr, carry.update)) | alive

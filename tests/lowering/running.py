@@ -17,9 +17,7 @@ from tcc.targets.llvm import Library
 FACTS = Facts(vector_bytes=64, registers=32)
 
 BODY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32)
-RUN = ctypes.CFUNCTYPE(
-    None, ctypes.c_void_p, BODY, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32
-)
+RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, BODY, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32)
 
 
 class Parallel(ctypes.Structure):
