@@ -31,7 +31,8 @@ class Place:
     """Names visible at a place of a kernel or an entry.
 
     ``depends`` holds for each value and axis the axes that it may depend on; ``loops`` are the loops
-    around, outermost first; ``ranges`` is shared by all places, since a name has one range.
+    around, outermost first, and ``reserved`` the names that they define for what follows; ``ranges``
+    is shared by all places, since a name has one range.
     """
 
     where: str
@@ -40,6 +41,7 @@ class Place:
     buffers: Mapping[str, Known] = field(default_factory=dict[str, Known])
     depends: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     loops: tuple[Loop, ...] = ()
+    reserved: frozenset[str] = frozenset()
     ranges: dict[str, Range] = field(default_factory=dict[str, Range])
 
     def fail(self, what: str, why: str, location: Location) -> InternalError:
@@ -49,7 +51,7 @@ class Place:
     def define(self, name: str, dtype: DType | None, depends: frozenset[str], location: Location) -> Place:
         """The place after a value (of a dtype) or an axis or size (None) is defined; integers may be indices."""
         check_name(self, name, location)
-        if name in self.values or name in self.symbols:
+        if name in self.values or name in self.symbols or name in self.reserved:
             raise self.fail(f"'{name}' is defined where it is visible already", "a name is defined once", location)
         values = self.values if dtype is None else {**self.values, name: dtype}
         return replace(self, values=values, depends={**self.depends, name: depends})

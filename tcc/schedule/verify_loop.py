@@ -73,7 +73,8 @@ def loop_place(place: Place, loop: Loop) -> Place:
         if loop.while_.dtype != BOOL:
             raise place.fail(f"the while of the loop over '{loop.axis}'", "a condition is bool", loop.location)
     inner = inner.define(loop.axis, None, frozenset({loop.axis}), loop.location).index(loop.axis)
-    return replace(inner, loops=(*place.loops, loop))
+    reserved = place.reserved | {n for c in loop.carries for n in c.names}
+    return replace(inner, loops=(*place.loops, loop), reserved=reserved)
 
 
 def _define(place: Place, loop: Loop, carry: Carry) -> Place:

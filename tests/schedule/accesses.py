@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
-from tcc.ir.dtype import BF16, BOOL, C64, F16, F32, F64, I8, I32, I64, U8, U32, DType
+from tcc.ir.dtype import ALL, BF16, BOOL, F16, F32, F64, I32, I64, DType
 from tcc.ir.scalar import Const, Expr, Name, apply
 from tcc.schedule.program import Let, Load, Parameter, Position, Stmt
 
-DTYPES = (F32, F32, F32, F32, F64, I32, I64, U8, BOOL, I8, U32, F16, BF16, C64)
+DTYPES = (F32, F32, F32, F32, F32, F64, F64, I32, I32, I64, I64, BOOL, BOOL, *ALL)
 SMOOTH = ("exp", "tanh", "sin", "cos", "expm1", "log1p", "erf", "arctan")
 
 
@@ -111,17 +111,20 @@ class Accesses:
         safe = apply("min", apply("max", raw, Const(I64, 0)), top)
         return [Let(name, safe)], (dim.symbol(name, 0, extent - 1), extent)
 
-    def symbol(self) -> Size:
+    def symbol(self, values: Sequence[int] = (0, 1, 1, 2, 3, 4, 5, 7, 8, 9, 11, 15, 16, 17, 20)) -> Size:
         if self.symbols and self.chance(0.5):
             name = self.rng.choice(list(self.symbols))
         else:
             name = self.fresh("n")
-            self.symbols[name] = self.rng.choice((0, 1, 1, 2, 3, 4, 5, 7, 8, 9, 11, 15, 16, 17, 20))
+            self.symbols[name] = self.rng.choice(values)
         return dim.symbol(name)
 
-    def extent(self) -> Size:
-        """The extent of an axis: constant or symbolic."""
+    def extent(self, long: bool = False) -> Size:
+        """The extent of an axis: constant or symbolic; ``long``: more than one step of most loops."""
         kind = self.rng.random()
+        if long and self.chance(0.4):
+            values = (48, 63, 64, 65, 100, 128, 200, 257)
+            return self.rng.choice(values) if kind < 0.4 else self.symbol(values)
         if kind < 0.35:
             return self.rng.choice((1, 2, 3, 4, 5, 7, 8, 12, 16, 19, 33))
         n = self.symbol()
@@ -150,7 +153,7 @@ class Accesses:
                 self.value(scope, dtype, depth - 1),
                 self.value(scope, dtype, depth - 1),
             )
-        if self.chance(0.1) and dtype != C64:
+        if self.chance(0.1) and not dtype.is_complex:
             return self.cast(scope, dtype, depth)
         return self._operation(dtype, lambda: self.value(scope, dtype, depth - 1))
 
@@ -174,7 +177,7 @@ class Accesses:
         return Const(dtype, self.rng.randrange(0 if dtype.kind == "uint" else -6, 7))
 
     def cast(self, scope: Scope, dtype: DType, depth: int) -> Expr:
-        source = self.rng.choice([d for d in (F32, F64, I32, I64, U8, BOOL, F16, BF16, I8, U32) if d != dtype])
+        source = self.rng.choice([d for d in ALL if d != dtype and not d.is_complex])
         value = self.value(scope, source, depth - 1)
         if source.is_float and dtype.is_integer:
             small = (value > Const(source, -1.0 if dtype.kind == "uint" else -100.0)) & (value < Const(source, 100.0))

@@ -9,14 +9,16 @@ stores, checks, ifs, switches, unrolled and parallel loops.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
-from tcc.ir.dtype import BOOL, F32, F64, I32, I64, DType
+from tcc.ir.dtype import BOOL, C64, F32, F64, I32, I64, U8, DType
 from tcc.ir.scalar import COMBINES, Const, Expr, Name, apply
+from tcc.schedule import walk
 from tcc.schedule.interpret import run_kernel
 from tcc.schedule.program import (
     Alloc,
@@ -134,6 +136,61 @@ def _work(block: Block, sizes: dict[str, int]) -> int:
     return total
 
 
+def renamed(block: Block, rng: random.Random) -> Block:
+    """The block with lets and carries inside one loop sometimes named as those inside another."""
+    indices = {x.name for size in walk.all_sizes(block) for x in dim.symbols(size)}
+    earlier: list[str] = []
+    result: list[Stmt] = []
+    for s in block:
+        if isinstance(s, Loop):
+            s = replace(s, body=renamed(s.body, rng))
+            local = sorted(n for n in walk.defined_names(s.body) if n not in indices)
+            if rng.random() < 0.5:
+                s = replace(
+                    s, body=rename(s.body, dict(zip(local, [n for n in earlier if n not in local], strict=False)))
+                )
+            earlier = sorted({*earlier, *(n for n in walk.defined_names(s.body) if n not in indices)})
+        result.append(s)
+    return tuple(result)
+
+
+def rename(block: Block, names: Mapping[str, str]) -> Block:
+    """The block with names replaced where they are defined and used."""
+
+    def name(old: str) -> str:
+        return names.get(old, old)
+
+    def expr(old: Expr) -> Expr:
+        return walk.map_expr(old, lambda size: size, name)
+
+    def carry(c: Carry) -> Carry:
+        init, update = (tuple(map(expr, part)) for part in (c.init, c.update))
+        return replace(c, names=tuple(map(name, c.names)), init=init, update=update)
+
+    result: list[Stmt] = []
+    for s in block:
+        match s:
+            case Let():
+                s = replace(s, name=name(s.name), value=expr(s.value))
+            case Store():
+                s = replace(s, value=expr(s.value))
+            case Check():
+                s = replace(s, condition=expr(s.condition))
+            case If():
+                s = replace(
+                    s, condition=expr(s.condition), body=rename(s.body, names), otherwise=rename(s.otherwise, names)
+                )
+            case Switch():
+                s = replace(s, cases=tuple(rename(c, names) for c in s.cases))
+            case Loop():
+                while_ = None if s.while_ is None else expr(s.while_)
+                s = replace(s, body=rename(s.body, names), carries=tuple(map(carry, s.carries)), while_=while_)
+            case _:
+                pass
+        result.append(s)
+    return tuple(result)
+
+
 @dataclass(frozen=True)
 class Around:
     """What the loops around allow: their axes for stores, whether lanes are free, whether any is split."""
@@ -159,10 +216,15 @@ class Maker(Accesses):
             block += self.lets(scope, 1)
         if self.chance(0.2):
             block += self.reduction(scope, around)
+        if self.chance(0.1):
+            block += self.filled(scope)
+        if self.chance(0.15):
+            block += self.tile(scope, around, parallel=self.chance(0.3))
+            return tuple(block)
         block += self.nest(scope, around, parallel=self.chance(0.3))
         if self.chance(0.25) and not (isinstance(block[-1], Loop) and isinstance(block[-1].mapping, Parallel)):
             block += self.nest(scope, around, parallel=self.chance(0.3))
-        return tuple(block)
+        return renamed(tuple(block), self.rng)
 
     # --- pieces ------------------------------------------------------------------------------------
 
@@ -230,11 +292,14 @@ class Maker(Accesses):
 
     def nest(self, scope: Scope, around: Around, parallel: bool = False) -> list[Stmt]:
         """A loop over a new axis, whose body computes and stores."""
-        extent = self.extent()
-        lower = 1 if self.chance(0.1) else 0
-        name, axis = self.loop(extent, lower)
+        extent = self.extent(long=around.depth == 0)
+        lower: Size = 0
+        if self.chance(0.2):
+            serial = [a for a, e in around.axes if e == extent]
+            lower = 1 if self.chance(0.5) or around.split or not serial else self.rng.choice(serial)
+        name, axis = self.loop(extent, lower if isinstance(lower, int) else 0)
         lanes, copies = self.split(around)
-        unrolled = isinstance(extent, int) and extent - lower <= 8 and not parallel and self.chance(0.3)
+        unrolled = isinstance(extent, int) and extent <= 8 and lower == 0 and not parallel and self.chance(0.3)
         inner, within = self.into(scope, around, axis, extent, lanes, copies, parallel)
         if parallel and self.chance(0.3):
             body = self.with_scratch(inner, within) if lanes * copies == 1 else self.body(inner, within)
@@ -242,6 +307,48 @@ class Maker(Accesses):
             body = self.body(inner, within)
         mapping = Parallel(self.rng.choice((1, 3, 64))) if parallel else Serial()
         return [Loop(name, lower, extent, tuple(body), lanes, copies, mapping, unrolled=unrolled)]
+
+    def filled(self, scope: Scope) -> list[Stmt]:
+        """A scratch buffer that is filled once and may be read by all that follows, also in parallel."""
+        dtype, extent = self.rng.choice((F32, F64, I32, U8)), self.rng.choice((1, 5, 16, 33))
+        row = Buffer(self.fresh("t"), dtype, extent, "scratch")
+        name, axis = self.loop(extent)
+        lanes, copies = self.split(Around())
+        inner, _ = self.into(scope, Around(), axis, extent, lanes, copies)
+        store = Store(row.name, axis, self.value(inner, dtype, 2))
+        scope.buffers.append((row.name, dtype, self.rng.randrange(extent), [0, extent - 1]))
+        return [Alloc(row), Loop(name, 0, extent, (store,), lanes, copies)]
+
+    def tile(self, scope: Scope, around: Around, parallel: bool) -> list[Stmt]:
+        """A product in a register tile: lanes on one axis, copies on others, the sum inside."""
+        m, n, k = self.extent(), self.extent(), self.extent()
+        names = [self.loop(e) for e in (m, n, k)]
+        (i_name, i), (j_name, j), (l_name, l) = names
+        dtype = self.rng.choice((F32, F32, F64, I32, C64))
+        inner = scope.inner()
+        inner.axes += [(i, m), (j, n)]
+        within = Around(((i, m), (j, n)), True, True, 2)
+        left = Load(dtype, self.parameter(dtype, "read", m * k), self.rng.choice((i * k + l, l * m + i)))
+        right = Load(dtype, self.parameter(dtype, "read", k * n), self.rng.choice((l * n + j, j * k + l)))
+        accumulator = self.fresh("r")
+        zero = Const(dtype, 0 if dtype.is_integer else 0.0)
+        carry: Carry
+        if dtype.is_float and self.chance(0.5):
+            total = Name(dtype, accumulator)
+            carry = Carry((accumulator,), (dtype,), (zero,), (apply("fma", left, right, total),))
+        else:
+            carry = Carry((accumulator,), (dtype,), (zero,), (left * right,), "add")
+        sum_copies = self.rng.choice((1, 1, 2)) if carry.combine else 1
+        inner.values.append(Name(dtype, accumulator))
+        value = Name(dtype, accumulator) if self.chance(0.5) else self.value(inner, dtype, 2)
+        body: list[Stmt] = [Loop(l_name, 0, k, (), 1, sum_copies, Serial(), (carry,))]
+        body += self.store(inner, within, value)
+        lanes = self.rng.choice((4, 8, 16))
+        rows, columns = self.rng.choice((1, 2, 3, 6)), self.rng.choice((1, 1, 2, 3))
+        swapped = self.chance(0.25)
+        across = Loop(j_name, 0, n, tuple(body), 1 if swapped else lanes, columns)
+        mapping = Parallel(self.rng.choice((1, 2))) if parallel else Serial()
+        return [Loop(i_name, 0, m, (across,), lanes if swapped else 1, rows, mapping)]
 
     def body(self, scope: Scope, around: Around) -> list[Stmt]:
         """Statements inside at least one loop, with a store among them."""
@@ -283,6 +390,10 @@ class Maker(Accesses):
             made = self.lets(inner, self.rng.choice((0, 1)))
             if around.depth < 3 and self.chance(0.25):
                 made += self.reduction(inner, around)
+            if around.depth < 3 and self.chance(0.15):
+                made += self.state(inner, around) if self.chance(0.5) else self.nest(inner, around)
+            if self.chance(0.1):
+                made.append(Check(self.condition(inner, 1), self.rng.randrange(len(MESSAGES))))
             return tuple(made + self.store(inner, around))
 
         if self.chance(0.2):
@@ -303,8 +414,9 @@ class Maker(Accesses):
 
     def reduction(self, scope: Scope, around: Around) -> list[Stmt]:
         """A loop that reduces; its results are in scope afterwards."""
-        extent = self.extent()
-        name, axis = self.loop(extent)
+        extent = self.extent(long=around.depth <= 1)
+        lower = self.rng.choice((1, 2)) if self.chance(0.1) else 0
+        name, axis = self.loop(extent, lower)
         lanes, copies = self.split(around)
         inner, within = self.into(scope, around, axis, extent, lanes, copies)
         body = self.lets(inner, self.rng.choice((0, 0, 1)))
@@ -321,11 +433,11 @@ class Maker(Accesses):
         for c in carries:
             scope.values += [Name(d, n) for n, d in zip(c.names, c.dtypes, strict=True)]
         unrolled = isinstance(extent, int) and extent <= 8 and self.chance(0.3)
-        return [Loop(name, 0, extent, tuple(body), lanes, copies, Serial(), tuple(carries), unrolled=unrolled)]
+        return [Loop(name, lower, extent, tuple(body), lanes, copies, Serial(), tuple(carries), unrolled=unrolled)]
 
     def prefix(self, scope: Scope, around: Around) -> list[Stmt]:
         """A loop with a running value that it stores."""
-        extent = self.extent()
+        extent = self.extent(long=around.depth <= 1)
         name, axis = self.loop(extent)
         lanes, copies = self.split(around)
         inner, within = self.into(scope, around, axis, extent, lanes, copies)
