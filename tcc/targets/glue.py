@@ -34,7 +34,7 @@ def glue(manifest: Manifest, block: WeightBlock, header_hash: int) -> str:
 
 
 def _same_layout(prefix: str) -> str:
-    checks = [f"{prefix.upper()}_{name} == TCC_{name}" for name, _ in STATUSES]
+    checks = [f"(int){prefix.upper()}_{name} == (int)TCC_{name}" for name, _ in STATUSES]
     checks += [f"sizeof({prefix}_context) == sizeof(tcc_context)", f"sizeof({prefix}_tensor) == sizeof(tcc_dltensor)"]
     return "\n".join(f'_Static_assert({check}, "");' for check in checks)
 

@@ -196,6 +196,11 @@ def compiled(source: str, prefix: str) -> bytes:
 
 def toy(path: Path, prefix: str = "model", bias=(1, 2, 3, 4), target: str = "x86-64-v2", **options) -> Path:
     """Writes the stateless library: scale, pick, squares, flip."""
+    return write_library(toy_parts(prefix, bias, targets.get(target)), path, **options)[0]
+
+
+def toy_parts(prefix: str, bias, target: targets.Target) -> Parts:
+    """What it is linked from."""
     block = layout([weight("bias", np.array(bias, np.float32))])
     manifest = Manifest(
         version="0.0-test",
@@ -203,8 +208,7 @@ def toy(path: Path, prefix: str = "model", bias=(1, 2, 3, 4), target: str = "x86
         functions=(SCALE, PICK, SQUARES, FLIP),
         messages=("the index i is out of range",),
     )
-    parts = Parts(manifest, (compiled(ENTRIES, prefix),), block, targets.get(target))
-    return write_library(parts, path, **options)[0]
+    return Parts(manifest, (compiled(ENTRIES, prefix),), block, target)
 
 
 def toy_counter(path: Path, prefix: str = "counter", **options) -> Path:

@@ -14,13 +14,21 @@ typedef struct {
 
 static arena *slots[SLOTS];
 
+/* Where this thread begins to look: its stack's address spreads the threads over the slots. */
+static unsigned first_slot(void) {
+    const char here = 0;
+    return (unsigned)(((uint64_t)(uintptr_t)&here >> 16) * 0x9e3779b97f4a7c15u >> 58);
+}
+
 void *tcc_arena_take(int64_t bytes) {
+    const unsigned first = first_slot();
     arena *found = NULL;
     void *memory;
-    int i;
-    for (i = 0; i < SLOTS && found == NULL; i++)
-        if (__atomic_load_n(&slots[i], __ATOMIC_RELAXED) != NULL)
-            found = __atomic_exchange_n(&slots[i], NULL, __ATOMIC_ACQUIRE);
+    unsigned i;
+    for (i = 0; i < SLOTS && found == NULL; i++) {
+        arena **slot = &slots[(first + i) % SLOTS];
+        if (__atomic_load_n(slot, __ATOMIC_RELAXED) != NULL) found = __atomic_exchange_n(slot, NULL, __ATOMIC_ACQUIRE);
+    }
     if (found != NULL && found->bytes >= bytes) return (char *)found + HEAD_BYTES;
     free(found);
     if (bytes > INT64_MAX - 2 * HEAD_BYTES || (uint64_t)bytes > SIZE_MAX - 2 * HEAD_BYTES) return NULL;
@@ -31,11 +39,12 @@ void *tcc_arena_take(int64_t bytes) {
 
 void tcc_arena_give(void *memory) {
     arena *given = (arena *)(void *)((char *)memory - HEAD_BYTES);
-    int i;
+    const unsigned first = first_slot();
+    unsigned i;
     for (i = 0; i < SLOTS; i++) {
-        arena *empty = NULL;
-        if (__atomic_load_n(&slots[i], __ATOMIC_RELAXED) == NULL &&
-            __atomic_compare_exchange_n(&slots[i], &empty, given, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        arena **slot = &slots[(first + i) % SLOTS], *empty = NULL;
+        if (__atomic_load_n(slot, __ATOMIC_RELAXED) == NULL &&
+            __atomic_compare_exchange_n(slot, &empty, given, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
             return;
     }
     free(given);

@@ -154,6 +154,7 @@ static void wait_for_workers(void) {
 
 void tcc_pool_run(void *unused, tcc_body body, void *arg, int64_t n, int64_t grain, int32_t max_workers) {
     int64_t pieces, piece;
+    uint64_t job;
     int32_t helpers, idle = 0;
     (void)unused;
     if (n <= 0) return;
@@ -175,7 +176,8 @@ void tcc_pool_run(void *unused, tcc_body body, void *arg, int64_t n, int64_t gra
     pool.arg = arg;
     pool.n = n;
     __atomic_store_n(&pool.next, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&pool.door, ((pool.door >> 32) + 1) << 32 | (uint64_t)(uint32_t)helpers << 16, __ATOMIC_SEQ_CST);
+    job = (__atomic_load_n(&pool.door, __ATOMIC_RELAXED) >> 32) + 1;
+    __atomic_store_n(&pool.door, job << 32 | (uint64_t)(uint32_t)helpers << 16, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&pool.bell, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&pool.sleepers, __ATOMIC_SEQ_CST) > 0) wake(&pool.bell, helpers);
     work(0);
