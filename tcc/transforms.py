@@ -16,7 +16,7 @@ import numpy as np
 from tcc import ops
 from tcc.errors import UserError
 from tcc.frontends.numpy import scope as scopes
-from tcc.frontends.numpy.function import Traceable
+from tcc.frontends.numpy.function import Traceable, plain_name
 from tcc.frontends.numpy.operand import as_operand, as_value, here, is_scalar
 from tcc.frontends.numpy.public import traced_or_computed
 from tcc.frontends.numpy.trace import inline, is_leaf, trace_region
@@ -56,7 +56,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
 
 
 def _transformed(f: Function, body: Function, prefix: str) -> Function:
-    name = f"{prefix}_{getattr(f, '__name__', 'function')}"
+    name = f"{prefix}_{f.name if isinstance(f, Traceable) else plain_name(f)}"
     called = functools.update_wrapper(traced_or_computed(body, name), f.python if isinstance(f, Traceable) else f)
     called.__name__ = name
     return cast(Function, f.with_python(called, name)) if isinstance(f, Traceable) else called

@@ -18,7 +18,7 @@ import numpy as np
 from tcc import ops
 from tcc.errors import TccError, Unsupported, UserError
 from tcc.frontends.numpy import table
-from tcc.frontends.numpy.operand import Traced, as_operand, as_value, attribute, operands
+from tcc.frontends.numpy.operand import Traced, as_operand, as_value, attribute, is_scalar, operands
 from tcc.frontends.numpy.size import TracedSize
 from tcc.ir import dtype as dt
 from tcc.ir import location as locations
@@ -270,21 +270,23 @@ def _bound(item: Any) -> Any:
     return attribute(item)
 
 
-def power(base: Any, exponent: Any) -> Any:
-    """``base ** exponent`` as NumPy's operator: exact short ways for the exponents 2, 0.5, 0, 1 and -1."""
-    if isinstance(exponent, (int, float)) and not isinstance(exponent, (bool, np.generic)):
-        inexact = np.issubdtype(base.dtype, np.inexact)
-        if exponent == 2 and base.dtype != np.bool_:
-            return np.square(base)
-        if inexact and exponent in _POWERS:
-            return _POWERS[exponent](base)
-        if isinstance(exponent, int) and exponent < 0 and not inexact:
+def power(base: Traced, exponent: Any) -> tuple[Any, bool]:
+    """``base ** exponent`` as NumPy's operator, with its short ways for the exponents 2, 0.5, 0, 1 and -1."""
+    kind = base.value.type.dtype
+    if is_scalar(exponent) and not isinstance(exponent, bool):
+        if exponent == 0 and kind.is_inexact:
+            return located(ops.ones_like, as_operand(base)), base.weak
+        if kind.is_inexact and exponent in _POWERS:
+            return ufunc(_POWERS[exponent], "__call__", (base,), {})
+        if exponent == 2 and kind.is_integer:
+            return ufunc(np.square, "__call__", (base,), {})
+        if isinstance(exponent, int) and exponent < 0 and not kind.is_inexact:
             raise UserError(
                 "integers to negative integer powers are not allowed",
                 where=locations.user_line().place(),
                 fix=f"x.astype('f64') ** {exponent}",
             )
-    return np.power(base, exponent)
+    return ufunc(np.power, "__call__", (base, exponent), {})
 
 
-_POWERS: dict[float, Callable[[Any], Any]] = {0.5: np.sqrt, 0: np.ones_like, 1: np.positive, -1: np.reciprocal}
+_POWERS: dict[Any, np.ufunc] = {2: np.square, 0.5: np.sqrt, 1: np.positive, -1: np.reciprocal}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -20,6 +21,12 @@ from tcc.ir.types import TensorType
 Self = TypeVar("Self", bound="Traceable")
 
 
+def plain_name(python: Callable[..., Any]) -> str:
+    """The function's name, if it has one that is an identifier (a lambda has not)."""
+    name = getattr(python, "__name__", "")
+    return name if name.isidentifier() and name.isascii() else "function"
+
+
 class Traceable:
     """A Python function with the types of its arguments (``specs``), or with types to come from each call.
 
@@ -28,10 +35,10 @@ class Traceable:
 
     def __init__(self, python: Callable[..., Any], specs: Mapping[str, Any], where: Place | None = None) -> None:
         self.python = python
-        name = getattr(python, "__name__", "")
-        self.name = name if name.isidentifier() else "function"
+        self.name = plain_name(python)
         self.where = where if where is not None else definition(python).place()
-        self.signature = from_specs(python, specs, self.where) if specs else None
+        typed = bool(specs) or not inspect.signature(python).parameters
+        self.signature = from_specs(python, specs, self.where) if typed else None
         functools.update_wrapper(cast(Any, self), python)
 
     def __repr__(self) -> str:

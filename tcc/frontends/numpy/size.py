@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn, Union
 
@@ -66,39 +67,44 @@ class TracedSize:
     def __hash__(self) -> int:
         return hash(self.size)
 
-    def _combine(self, other: Any, rule: Callable[[Size, Size], Size]) -> Any:
+    def _combine(self, other: Any, rule: Callable[[Size, Size], Size], plain: Callable[[Any, Any], Any]) -> Any:
         whole = _whole(other)
-        if whole is None:
-            return NotImplemented
-        return wrap_size(rule(self.size, whole))
+        if whole is not None:
+            return wrap_size(rule(self.size, whole))
+        if isinstance(other, (float, complex)):
+            return plain(TracedSize.number(self.size), other)
+        return NotImplemented
 
     def __add__(self, other: Any) -> Any:
-        return self._combine(other, lambda a, b: a + b)
+        return self._combine(other, lambda a, b: a + b, operator.add)
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
-        return self._combine(other, lambda a, b: a - b)
+        return self._combine(other, lambda a, b: a - b, operator.sub)
 
     def __rsub__(self, other: Any) -> Any:
-        return self._combine(other, lambda a, b: b - a)
+        return self._combine(other, lambda a, b: b - a, lambda a, b: b - a)
 
     def __mul__(self, other: Any) -> Any:
-        return self._combine(other, lambda a, b: a * b)
+        return self._combine(other, lambda a, b: a * b, operator.mul)
 
     __rmul__ = __mul__
 
     def __floordiv__(self, other: Any) -> Any:
-        return self._combine(other, lambda a, b: _quotient(a, b))
+        return self._combine(other, _quotient, operator.floordiv)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return self._combine(other, lambda a, b: dim.floordiv(b, a))
+        return self._combine(other, lambda a, b: dim.floordiv(b, a), lambda a, b: b // a)
 
     def __mod__(self, other: Any) -> Any:
-        return self._combine(other, lambda a, b: a - b * _quotient(a, b))
+        return self._combine(other, lambda a, b: a - b * _quotient(a, b), operator.mod)
 
     def __rmod__(self, other: Any) -> Any:
-        return self._combine(other, lambda a, b: dim.mod(b, a))
+        return self._combine(other, lambda a, b: dim.mod(b, a), lambda a, b: b % a)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
 
     def __truediv__(self, other: Any) -> Any:
         return TracedSize.number(self.size) / other
@@ -119,7 +125,10 @@ class TracedSize:
     def __pow__(self, other: Any) -> Any:
         if isinstance(other, int) and other >= 0:
             return wrap_size(dim.product([self.size] * other))
-        return NotImplemented
+        return TracedSize.number(self.size) ** other
+
+    def __rpow__(self, other: Any) -> Any:
+        return other ** TracedSize.number(self.size)
 
     def __eq__(self, other: Any) -> Any:
         whole = _whole(other)
@@ -179,7 +188,7 @@ class TracedSize:
             where=locations.user_line().place(),
             why="its value is known only when the compiled function is called",
             fix="use the size itself: it works in arithmetic, in shapes (x.reshape(n, -1), tcc.zeros((n, 3), 'f32'),\n"
-            "tcc.arange(n)) and beside traced values; or fix the size in the spec",
+            "tcc.arange(n)), in tcc.scan(…, length=n) and beside traced values; or fix the size in the spec",
         )
 
     def __int__(self) -> int:

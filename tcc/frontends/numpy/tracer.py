@@ -183,10 +183,10 @@ class Tracer(Traced):
     # --- operators ----------------------------------------------------------------------------
 
     def __pow__(self, other: Any) -> Any:
-        return dispatch.power(self, other)
+        return wrap(*dispatch.power(self, other))
 
     def __rpow__(self, other: Any) -> Any:
-        return np.power(other, self)
+        return wrap(*dispatch.ufunc(np.power, "__call__", (other, self), {}))
 
     # --- methods ------------------------------------------------------------------------------
 

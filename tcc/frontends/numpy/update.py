@@ -13,6 +13,7 @@ from tcc.ir import dim
 from tcc.ir import dtype as dt
 from tcc.ir.dim import Dim, Size
 from tcc.ir.graph import Value
+from tcc.ops.indexing import Range, slice_range
 
 Wrap = Callable[[Value], Any]
 
@@ -64,17 +65,19 @@ def changed(x: Value, index: Any, value: Any, add: bool) -> Value:
     return _in_box(x, part, box, add)
 
 
-def _in_box(x: Value, part: Value, box: list[tuple[Size, Size]], add: bool) -> Value:
-    shape = tuple(stop - start for start, stop in box)
-    margins = [(start, size - stop) for (start, stop), size in zip(box, x.type.shape, strict=True)]
-    placed = ops.pad(ops.reshape(part, shape), margins)
+def _in_box(x: Value, part: Value, box: list[Range], add: bool) -> Value:
+    size = tuple(r.length for r in box)
+    start = tuple(r.start for r in box)
+    gaps = tuple(r.step - 1 for r in box)
+    placed = ops.pad_to(ops.reshape(part, size), start, x.type.shape, interior=gaps)
     if add:
         return ops.add(x, placed)
-    return ops.where(ops.pad(ops.full(shape, True), margins), placed, x)
+    inside = ops.pad_to(ops.full(size, True), start, x.type.shape, fill=False, interior=gaps)
+    return ops.where(inside, placed, x)
 
 
-def _box(x: Value, index: Any) -> list[tuple[Size, Size]] | None:
-    """(start, stop) for each axis when the index is made of integers and slices of step 1; else None."""
+def _box(x: Value, index: Any) -> list[Range] | None:
+    """What each axis gives when the index is made of integers and slices of positive step; else None."""
     parts = list(cast("tuple[Any, ...]", index)) if isinstance(index, tuple) else [index]
     if any(p is Ellipsis for p in parts):
         place = next(i for i, p in enumerate(parts) if p is Ellipsis)
@@ -87,22 +90,11 @@ def _box(x: Value, index: Any) -> list[tuple[Size, Size]] | None:
     return found if len(found) == len(ranges) else None
 
 
-def _range(part: Any, size: Size) -> tuple[Size, Size] | None:
+def _range(part: Any, size: Size) -> Range | None:
     if isinstance(part, (int, Dim)) and not isinstance(part, bool):
-        start = _counted(part, size)
-        return None if start is None else (start, start + 1)
-    if not isinstance(part, slice) or part.step not in (None, 1):
-        return None
-    start = 0 if part.start is None else _counted(part.start, size)
-    stop = size if part.stop is None else _counted(part.stop, size)
-    if start is None or stop is None:
-        return None
-    start = dim.minimum(dim.maximum(start, 0), size)
-    return start, dim.maximum(start, dim.minimum(stop, size))
-
-
-def _counted(bound: Size, size: Size) -> Size | None:
-    """A bound counted from the front; None when its sign is not known."""
-    if dim.nonnegative(bound):
-        return bound
-    return size + bound if dim.nonnegative(-bound - 1) else None
+        if dim.nonnegative(part):
+            return Range(part, 1, 1)
+        return Range(size + part, 1, 1) if dim.nonnegative(-part - 1) else None
+    if isinstance(part, slice) and (part.step is None or part.step > 0):
+        return slice_range(part, size)
+    return None
