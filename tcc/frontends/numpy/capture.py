@@ -37,7 +37,12 @@ def _names(scopes: list[Mapping[str, Any]], item: Any) -> Iterator[str]:
                 yield from (f"{name}.{key}" for key, part in _parts(value) if part is item)
 
 
+_MOST_PARTS = 1000
+
+
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, (dict, list, tuple)) and len(cast("list[Any]", value)) > _MOST_PARTS:
+        return
     if isinstance(value, dict):
         yield from ((k, v) for k, v in cast("dict[Any, Any]", value).items() if isinstance(k, str))
     elif isinstance(value, (list, tuple)):
