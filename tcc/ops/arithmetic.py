@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
 
 import tcc.ops as ops
-from tcc.ir.dtype import BOOL
+from tcc.ir.dtype import BOOL, DType
 from tcc.ir.graph import Value
 from tcc.ir.op import NOT_DIFFERENTIABLE, Array
 from tcc.ir.scalar import Expr, Scalars
 from tcc.ops import infer, samples
 from tcc.ops.elementwise import ANY, NUMBER, REAL, binary, unary
-from tcc.ops.operands import Operand, broadcast, inexact, no_bool, promoted, quotient, value
+from tcc.ops.operands import Operand, broadcast, error, inexact, no_bool, promoted, quotient, value
 
 add = binary(
     "add",
@@ -186,13 +186,14 @@ def _power_gradient(g: Value, x: Value, p: Value, y: Value) -> tuple[Value, Valu
     return ops.multiply(g, ops.where(constant, 0, slope)), ops.multiply(g, growth)
 
 
-def _power_reference(x: Array, p: Array) -> Any:
+def _power_reference(x: Any, p: Any) -> Any:
     if p.dtype.kind != "i":
         return np.power(x, p)
     one = x.dtype.type(1)
-    odd = np.where(p % 2 == 0, one, -one)
-    inverse = np.where(x == 1, one, np.where(x == -1, odd, x.dtype.type(0)))
-    return np.where(p < 0, inverse, np.power(x, np.maximum(p, 0)))
+    odd = cast("Array", np.where(p % 2 == 0, one, -one))
+    inverse: Array = np.where(x == 1, one, np.where(x == -1, odd, x.dtype.type(0)))
+    result: Array = np.where(p < 0, inverse, np.power(x, np.maximum(p, 0)))
+    return result
 
 
 def _power(s: Scalars, x: Expr, p: Expr) -> Expr:
@@ -230,7 +231,10 @@ def logaddexp(x1: Operand, x2: Operand) -> Value:
 
 def hypot(x1: Operand, x2: Operand) -> Value:
     """√(x1² + x2²), without overflow."""
-    a, b = (ops.abs(v) for v in broadcast("hypot", promoted((x1, x2), inexact)))
+    a, b = broadcast("hypot", promoted((x1, x2), inexact))
+    if a.type.dtype.is_complex:
+        raise error(f"hypot: the operands have dtype {a.type.dtype}", why="expected real numbers")
+    a, b = ops.abs(a), ops.abs(b)
     large, small = ops.maximum(a, b), ops.minimum(a, b)
     whole = ops.logical_and(ops.greater(large, 0), ops.isfinite(large))
     ratio = ops.divide(small, ops.where(whole, large, 1))
@@ -243,8 +247,13 @@ def nan_to_num(x: Operand, nan: float = 0.0, posinf: float | None = None, neginf
     v = value(x)
     if not v.type.dtype.is_float:
         return v
-    limits = ml_dtypes.finfo(v.type.dtype.numpy)
-    high = float(limits.max) if posinf is None else posinf
-    low = float(limits.min) if neginf is None else neginf
+    greatest, least = _finite_range(v.type.dtype)
+    high = greatest if posinf is None else posinf
+    low = least if neginf is None else neginf
     finite = ops.where(ops.isinf(v), ops.where(ops.greater(v, 0), high, low), v)
     return ops.where(ops.isnan(v), nan, finite)
+
+
+def _finite_range(dtype: DType) -> tuple[float, float]:
+    limits = cast("Any", ml_dtypes.finfo(dtype.numpy))
+    return float(limits.max), float(limits.min)

@@ -15,7 +15,7 @@ from tcc.ir.op import NOT_DIFFERENTIABLE, Op
 from tcc.ir.scalar import Expr, Scalars
 from tcc.ops import infer, samples
 from tcc.ops.elementwise import ANY, Unary, binary, unary
-from tcc.ops.operands import Operand, broadcast, common_dtype, is_weak, node, value
+from tcc.ops.operands import Operand, broadcast, common_dtype, is_weak, no_bool, node, value
 
 _ORDERED = "bool|int|uint|float"
 
@@ -197,6 +197,7 @@ signbit = unary(
     NOT_DIFFERENTIABLE,
     np.signbit,
     samples.elementwise(),
+    promotion=no_bool,
     infer=infer.predicate,
     tolerance=0,
 )

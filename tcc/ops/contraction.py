@@ -236,8 +236,12 @@ def tensordot(a: Operand, b: Operand, axes: Union[int, Sequence[Any]] = 2) -> Va
     if isinstance(axes, (int, np.integer)):
         n = int(axes)
         return dot_general(x, y, (tuple(range(x.type.rank - n, x.type.rank)), tuple(range(n))))
-    left, right = ((s,) if isinstance(s, (int, np.integer)) else tuple(s) for s in axes)
-    return dot_general(x, y, (left, right))
+    left, right = axes
+    return dot_general(x, y, (_listed(left), _listed(right)))
+
+
+def _listed(axes: Any) -> tuple[int, ...]:
+    return (int(axes),) if isinstance(axes, (int, np.integer)) else tuple(axes)
 
 
 def vecdot(x1: Operand, x2: Operand, axis: int = -1) -> Value:

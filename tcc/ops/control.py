@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tcc.errors import InternalError, UserError
-from tcc.ir import interpret
+from tcc.errors import UserError
+from tcc.ir import dim, interpret
 from tcc.ir.dim import Size
 from tcc.ir.dtype import F64, DType
 from tcc.ir.forms import Control
@@ -60,11 +60,9 @@ def _scan_reference(*operands: Any, **attributes: Any) -> Any:
     if attributes["reverse"]:
         outputs.reverse()
     if not outputs:
-        shapes = [(0, *v.type.shape) for v in body.outputs[carries:]]
-        if not all(isinstance(s, int) for shape in shapes for s in shape):
-            raise InternalError("a scan of no steps over a body of unknown sizes has no reference")
-        types = [v.type.dtype.numpy for v in body.outputs[carries:]]
-        return (*state, *(np.empty(s, d) for s, d in zip(shapes, types, strict=True)))  # pyright: ignore[reportArgumentType]
+        rows = [tuple(dim.evaluate(s, {}) for s in v.type.shape) for v in body.outputs[carries:]]
+        made = [v.type.dtype.numpy for v in body.outputs[carries:]]
+        return (*state, *(np.empty((0, *row), dtype) for row, dtype in zip(rows, made, strict=True)))
     return (*state, *(np.stack(column) for column in zip(*outputs, strict=True)))
 
 

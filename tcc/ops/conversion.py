@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from tcc.ir.scalar import Expr, Scalars, compute_dtype
 from tcc.ir.types import TensorType
 from tcc.ops import batching, infer, samples
 from tcc.ops.elementwise import ANY, NUMBER, binary, unary
-from tcc.ops.operands import Operand, broadcast, node, promoted, value
+from tcc.ops.operands import Operand, broadcast, no_bool, node, promoted, value
 
 
 def _convert(s: Scalars, x: Expr, dtype: DType) -> Expr:
@@ -68,7 +68,7 @@ ASTYPE = Op(
 )
 
 
-def _numpy_convert(x: Array, dtype: DType) -> Any:
+def _numpy_convert(x: Any, dtype: DType) -> Any:
     plain = x.real if x.dtype.kind == "c" and not dtype.is_complex and dtype != BOOL else x
     return plain.astype(dtype.numpy)
 
@@ -164,6 +164,7 @@ conj = unary(
     lambda g, x, y: ops.conj(g),
     np.conjugate,
     samples.elementwise(),
+    promotion=no_bool,
     tolerance=0,
 )
 
@@ -190,7 +191,7 @@ COMPLEX = binary(
 def complex(real: Operand, imag: Operand) -> Value:
     """The complex tensor of two real ones: c128 of f64 and of integers, else c64."""
 
-    def part(dtype: DType) -> DType:
-        return dt.F32 if dtype in (F16, BF16, dt.F32) else F64
+    def part(common: DType, _strong: Sequence[DType]) -> DType:
+        return dt.F32 if common in (F16, BF16, dt.F32) else F64
 
     return node(COMPLEX, *broadcast("complex", promoted((real, imag), part)))

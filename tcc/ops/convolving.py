@@ -98,7 +98,7 @@ def _reference(
         for offset in product(*(range(n) for n in kernel.shape[:-2])):
             found = [m.under(p, o) for m, p, o in zip(moves, place, offset, strict=True)]
             if all(isinstance(c, int) and c >= 0 for _, conditions in found for c in conditions):
-                at = tuple(c for c, _ in found)
+                at = tuple(dim.evaluate(c, {}) for c, _ in found)
                 result[(slice(None), *place)] += np.einsum("ngi,igo->ngo", grouped[(slice(None), *at)], weights[offset])
     return result.reshape(x.shape[0], *counts, kernel.shape[-1]).astype(x.dtype)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -121,9 +121,9 @@ def _position(access: Access, size: Size, dtype: DType) -> Expr:
     return apply("complex", number, Const(dtype.real, 0.0), dtype=dtype) if dtype.is_complex else number
 
 
-def _iota_reference(shape: tuple[int, ...], axis: int, dtype: DType) -> Array:
+def _iota_reference(shape: tuple[int, ...], axis: int, dtype: DType) -> Any:
     aligned = [-1 if i == axis else 1 for i in range(len(shape))]
-    return np.broadcast_to(np.arange(shape[axis]).astype(dtype.numpy).reshape(aligned), shape).copy()
+    return np.array(np.broadcast_to(np.reshape(np.arange(shape[axis], dtype=np.int64), aligned), shape), dtype.numpy)
 
 
 IOTA = Op(
@@ -229,7 +229,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Va
     if any(isinstance(n, Value) for n in numbers):
         raise error("arange: an argument is a traced value", why="the length must be known at compile time")
     if not any(isinstance(n, Dim) for n in numbers):
-        result = np.arange(low, high, step)
+        result = cast("Array", np.arange(low, high, step))
         target = dt.of(result.dtype) if dtype is None else dt.of(dtype)
         if not target.is_integer or len(result) < 2:
             return literal(np.arange(low, high, step, dtype=result.dtype).astype(target.numpy))
@@ -257,7 +257,7 @@ def linspace(start: Operand, stop: Operand, num: int = 50, endpoint: bool = True
     count = axes.integer("linspace", "num", num)
     if count < 0:
         raise error(f"linspace: num is {count}", why="expected a non-negative integer")
-    low, high = ops.promoted((start, stop), lambda d: dt.promote(d, F64))
+    low, high = ops.promoted((start, stop), lambda common, _: dt.promote(common, F64))
     shape = ops.broadcast_shapes("linspace", (low.type.shape, high.type.shape))
     kind = low.type.dtype
     result_type = quotient(common_dtype((start, stop))) if dtype is None else dt.of(dtype)

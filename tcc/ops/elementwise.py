@@ -6,23 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
 
-from tcc.ir.dtype import DType
 from tcc.ir.forms import Elementwise
 from tcc.ir.graph import Value
 from tcc.ir.op import Infer as InferRule
 from tcc.ir.op import NotDifferentiable, Op, Samples
 from tcc.ir.scalar import Expr, Scalars
 from tcc.ops import batching, infer
-from tcc.ops.operands import Operand, Promotion, broadcast, node, promoted
+from tcc.ops.operands import Operand, Promotion, broadcast, node, promoted, unchanged
 
 REAL = "int|uint|float"
 NUMBER = "int|uint|float|complex"
 ANY = "bool|int|uint|float|complex"
-
-
-def unchanged(dtype: DType) -> DType:
-    """The promotion that keeps the operands' common dtype."""
-    return dtype
 
 
 @dataclass(frozen=True)

@@ -309,11 +309,12 @@ def _scatter_form(combine: str) -> Scatter:
 
 
 def _scatter_reference(combine: Callable[[Array, Any, Array], None]) -> Callable[..., Any]:
-    def reference(x: Array, updates: Array, *indices: Array, axes: Axes, position: int) -> Array:
+    def reference(x: Array, updates: Array, *indices: Array, axes: Axes, position: int) -> Any:
         kept, order = _place_axes(x.ndim, axes, position, indices[0].ndim)
-        front = np.array(np.transpose(x, (*axes, *kept)), order="C", copy=True)
+        front: Any = np.array(np.transpose(x, (*axes, *kept)), order="C", copy=True)
         combine(front, tuple(_signed(i) for i in indices), np.transpose(updates, np.argsort(order)))
-        return np.array(np.transpose(front, np.argsort((*axes, *kept)))).reshape(x.shape)
+        result: Array = np.array(np.transpose(front, np.argsort((*axes, *kept))))
+        return result
 
     return reference
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -216,7 +216,7 @@ TRANSPOSE = Op(
     batch=batching.leading(
         "transpose", lambda size, attributes, values: {"axes": (0, *(a + 1 for a in attributes["axes"]))}
     ),
-    reference=lambda x, axes: np.array(np.transpose(x, axes)).reshape([x.shape[a] for a in axes]),
+    reference=lambda x, axes: np.array(np.transpose(x, axes)),
     samples=samples.shapes(
         (((2, 3),), {"axes": (1, 0)}),
         (((2, 3, 4),), {"axes": (1, 2, 0)}),
@@ -286,8 +286,10 @@ def _slice_pieces(c: Coordinates, _types: Types, result: TensorType, attributes:
 
 
 def _slice_reference(x: Array, start: tuple[int, ...], length: tuple[int, ...], step: tuple[int, ...]) -> Array:
-    picked = [a + s * np.arange(n) for a, n, s in zip(start, length, step, strict=True)]
-    return np.array(x[np.ix_(*picked)]) if picked else x.copy()
+    result: Any = x
+    for axis, (a, n, s) in enumerate(zip(start, length, step, strict=True)):
+        result = np.take(result, a + s * np.arange(n), axis)
+    return np.array(result)
 
 
 def _slice_gradient(
@@ -348,9 +350,9 @@ def _pad_pieces(c: Coordinates, types: Types, result: TensorType, attributes: At
 def _pad_reference(
     x: Array, low: tuple[int, ...], interior: tuple[int, ...], shape: tuple[int, ...], fill: Number
 ) -> Array:
-    result = np.full(shape, fill, x.dtype)
-    places = [a + (g + 1) * np.arange(n) for a, g, n in zip(low, interior, x.shape, strict=True)]
-    kept = [(p >= 0) & (p < s) for p, s in zip(places, shape, strict=True)]
+    result: Any = np.full(shape, fill, x.dtype)
+    places: list[Any] = [a + (g + 1) * np.arange(n) for a, g, n in zip(low, interior, x.shape, strict=True)]
+    kept: list[Any] = [(p >= 0) & (p < s) for p, s in zip(places, shape, strict=True)]
     if not places:
         return x.copy()
     targets = np.ix_(*(p[k] for p, k in zip(places, kept, strict=True)))
@@ -414,7 +416,7 @@ def _concatenate_type(types: Types, attributes: Attributes) -> Types:
     for other in types[1:]:
         if other.dtype != first.dtype or axes.without(other.shape, (axis,)) != axes.without(first.shape, (axis,)):
             raise UserError(f"concatenate: {first} and {other} differ in another axis than {axis}")
-    total = cast("Size", sum((t.shape[axis] for t in types[1:]), first.shape[axis]))
+    total = sum((t.shape[axis] for t in types[1:]), first.shape[axis])
     return (first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :])),)
 
 

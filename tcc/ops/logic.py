@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -99,16 +99,12 @@ def _shift(name: str, full: Callable[[Scalars, Expr], Expr]) -> Callable[[Scalar
     return compute
 
 
-def _right_reference(x: Array, count: Array) -> Any:
-    width = x.dtype.itemsize * 8
-    inside = (count >= 0) & (count < width)
-    gone = np.where(x < 0, x.dtype.type(-1), x.dtype.type(0)) if x.dtype.kind == "i" else x.dtype.type(0)
-    return np.where(inside, np.right_shift(x, np.where(inside, count, count.dtype.type(0))), gone)
+def _shift_reference(shift: Callable[..., Any], gone: Callable[[Any], Any]) -> Callable[..., Any]:
+    def reference(x: Array, count: Array) -> Any:
+        inside = (count >= 0) & (count < x.dtype.itemsize * 8)
+        return cast("Array", np.where(inside, shift(x, np.where(inside, count, 0).astype(x.dtype)), gone(x)))
 
-
-def _left_reference(x: Array, count: Array) -> Any:
-    inside = (count >= 0) & (count < x.dtype.itemsize * 8)
-    return np.where(inside, np.left_shift(x, np.where(inside, count, count.dtype.type(0))), x.dtype.type(0))
+    return reference
 
 
 left_shift = binary(
@@ -117,7 +113,7 @@ left_shift = binary(
     "int|uint",
     _shift("left_shift", lambda s, x: s.const(0, x.dtype)),
     NOT_DIFFERENTIABLE,
-    _left_reference,
+    _shift_reference(np.left_shift, np.zeros_like),
     samples.elementwise((-100.0, 100.0), (0.0, 7.0)),
     promotion=no_bool,
     tolerance=0,
@@ -135,7 +131,7 @@ right_shift = binary(
         ),
     ),
     NOT_DIFFERENTIABLE,
-    _right_reference,
+    _shift_reference(np.right_shift, lambda x: np.where(x < 0, -1, 0).astype(x.dtype)),
     samples.elementwise((-100.0, 100.0), (0.0, 7.0)),
     promotion=no_bool,
     tolerance=0,

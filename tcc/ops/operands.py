@@ -21,8 +21,8 @@ Operand = Union[Value, bool, int, float, complex, "np.ndarray[Any, np.dtype[Any]
 """What a public function takes for a tensor. Python scalars and sizes are weak: they take the dtype
 of the other operands. Lists and tuples of numbers are read as NumPy arrays."""
 
-Promotion = Callable[[DType], DType]
-"""From the operands' common dtype to the one that an op computes in."""
+Promotion = Callable[[DType, Sequence[DType]], DType]
+"""The dtype that an op computes in, from the operands' common dtype and the dtypes of those not weak."""
 
 
 def nodes(op: Op, *operands: Value, **attributes: Any) -> tuple[Value, ...]:
@@ -86,7 +86,14 @@ def _weak_array(number: Number, like: DType | None) -> np.ndarray[Any, np.dtype[
 
 def common_dtype(operands: Sequence[Operand]) -> DType:
     """The dtype that operands promote to: NumPy 2's result_type, Python scalars and sizes weak."""
-    strong = [o.type.dtype if isinstance(o, Value) else value(o).type.dtype for o in operands if not is_weak(o)]
+    return _common(operands, _strong(operands))
+
+
+def _strong(operands: Sequence[Operand]) -> list[DType]:
+    return [value(o).type.dtype for o in operands if not is_weak(o)]
+
+
+def _common(operands: Sequence[Operand], strong: Sequence[DType]) -> DType:
     like = _promote(strong) if strong else None
     weak = [dt.default_for(0 if isinstance(o, Dim) else cast("Number", o), like) for o in operands if is_weak(o)]
     return _promote([*([like] if like is not None else []), *weak])
@@ -100,11 +107,17 @@ def _promote(dtypes: Sequence[DType]) -> DType:
         raise error(f"the dtypes {names} have no common dtype", fix="convert one operand with astype") from None
 
 
-def promoted(operands: Sequence[Operand], promotion: Promotion = lambda d: d) -> tuple[Value, ...]:
+def unchanged(common: DType, _strong: Sequence[DType] = ()) -> DType:
+    """The promotion to the operands' common dtype."""
+    return common
+
+
+def promoted(operands: Sequence[Operand], promotion: Promotion = unchanged) -> tuple[Value, ...]:
     """The operands as values of one dtype: the common one, changed by the op's promotion."""
-    common = common_dtype(operands)
-    target = promotion(common)
-    return tuple(ops.astype(value(o, target if is_weak(o) else None), target) for o in operands)
+    given = [o if is_weak(o) else value(o) for o in operands]
+    strong = _strong(given)
+    target = promotion(_common(given, strong), strong)
+    return tuple(ops.astype(value(o, target if is_weak(o) else None), target) for o in given)
 
 
 def broadcast(name: str, values: Sequence[Value]) -> tuple[Value, ...]:
@@ -148,18 +161,23 @@ def show(shape: Sequence[Size]) -> str:
     return "[" + ", ".join(map(str, shape)) + "]"
 
 
-def inexact(dtype: DType) -> DType:
-    """The dtype of a function of reals applied to a dtype: NumPy's smallest float that holds it."""
-    if dtype.is_inexact:
-        return dtype
+def inexact(common: DType, strong: Sequence[DType] = ()) -> DType:
+    """The dtype of a function of reals: of integers the smallest float that holds each, as NumPy finds it."""
+    if common.is_inexact:
+        return common
+    raised = not strong or _promote(strong) != common
+    return dt.promote(*map(_float_of, (common,) if raised else strong))
+
+
+def _float_of(dtype: DType) -> DType:
     return dt.F16 if dtype.bits == 8 else dt.F32 if dtype.bits == 16 else dt.F64
 
 
-def quotient(dtype: DType) -> DType:
+def quotient(common: DType, _strong: Sequence[DType] = ()) -> DType:
     """The dtype of a true division: f64 for integers and bools."""
-    return dtype if dtype.is_inexact else dt.F64
+    return common if common.is_inexact else dt.F64
 
 
-def no_bool(dtype: DType) -> DType:
+def no_bool(common: DType, _strong: Sequence[DType] = ()) -> DType:
     """The dtype of integer arithmetic that NumPy does not define on bools: i8 for bool."""
-    return dt.I8 if dtype == dt.BOOL else dtype
+    return dt.I8 if common == dt.BOOL else common

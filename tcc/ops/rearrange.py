@@ -198,7 +198,7 @@ def _widths(pad_width: Any, rank: int) -> list[tuple[Size, Size]]:
 
 
 def _constant_pad(x: Value, widths: Sequence[tuple[Size, Size]], constant: Any) -> Value:
-    if not isinstance(constant, (bool, int, float, complex, np.generic)):
+    if np.ndim(constant) or isinstance(constant, Value):
         raise error("pad: 'constant_values' is no number", why="expected one number known at compile time")
     return ops.pad_to(
         x,

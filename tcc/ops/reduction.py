@@ -129,7 +129,10 @@ def _extreme_gradient(g: Value, x: Value, y: Value, axes: tuple[int, ...]) -> tu
 
 
 def _extreme_reference(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda x, axes: np.asarray(function(x, axes)).astype(x.dtype)
+    def reference(x: Array, axes: tuple[int, ...]) -> Any:
+        return np.asarray(function(x, axes)).astype(x.dtype)
+
+    return reference
 
 
 MAX = _reduction(

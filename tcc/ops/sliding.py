@@ -94,7 +94,7 @@ def paddings(name: str, padding: Padding, slides: Sequence[Slide]) -> tuple[tupl
     entries: list[Any] = [padding] * len(slides) if isinstance(padding, (int, np.integer)) else list(padding)
     if len(entries) != len(slides):
         raise error(f"{name}: padding for {len(entries)} axes", why=f"expected {len(slides)}")
-    pairs = [(e, e) if isinstance(e, (int, np.integer, dim.Dim)) else tuple(e) for e in entries]
+    pairs: list[Any] = [(e, e) if isinstance(e, (int, np.integer, dim.Dim)) else tuple(e) for e in entries]
     return tuple((axes.size(name, "padding", p[0]), axes.size(name, "padding", p[-1])) for p in pairs)
 
 

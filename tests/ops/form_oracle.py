@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from tcc.ir import dim, forms
-from tcc.ir.dtype import of as dtypes_of
 from tcc.ir.dim import Size
 from tcc.ir.dtype import BOOL, I64, DType
+from tcc.ir.dtype import of as dtypes_of
 from tcc.ir.graph import Node
 from tcc.ir.scalar import COMBINES, SCALARS, TABLE, Apply, Const, Expr, Name, compute_dtype
 
 Array = np.ndarray[Any, Any]
 
 
-class OutOfRange(Exception):
+class OutOfRangeError(Exception):
     """A check of the form failed, or it read outside of an operand."""
 
 
@@ -69,7 +69,7 @@ class Concrete:
             return _const(np.zeros((), array.dtype), dtype)
         at = tuple(dim.evaluate(c, {}) for c in coordinates)
         if len(at) != array.ndim or not all(0 <= i < n for i, n in zip(at, array.shape, strict=True)):
-            raise OutOfRange(f"operand {operand} of shape {array.shape} at {at}")
+            raise OutOfRangeError(f"operand {operand} of shape {array.shape} at {at}")
         return _const(array[at], dtype)
 
     def index(self, value: Expr, upper: Size) -> Size:
@@ -87,7 +87,7 @@ class Concrete:
 
     def check(self, condition: Expr, message: str) -> None:
         if not evaluate(condition, {}):
-            raise OutOfRange(message)
+            raise OutOfRangeError(message)
 
 
 def _dtype(array: Array) -> DType:
@@ -223,7 +223,7 @@ def _index_map(node: Node, form: forms.IndexMap, operands: Sequence[Array]) -> A
             at = tuple(dim.evaluate(c, where) for c in piece.coordinates)
             source = operands[piece.operand]
             if not all(0 <= i < n for i, n in zip(at, source.shape, strict=True)):
-                raise OutOfRange(f"operand {piece.operand} of shape {source.shape} at {at}")
+                raise OutOfRangeError(f"operand {piece.operand} of shape {source.shape} at {at}")
             result[place] = source[at]
     assert (seen == 1).all(), "the pieces' boxes must cover the result, each place once"
     return result
