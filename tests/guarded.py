@@ -23,7 +23,7 @@ def guarded(array: np.ndarray[Any, Any], *, writable: bool = False) -> np.ndarra
 
     Read-only memory unless ``writable``.
     """
-    source = np.ascontiguousarray(array)
+    source = np.asarray(array, order="C")
     pages = max(1, -(-source.nbytes // _PAGE))
     length = (pages + 2) * _PAGE
     base = _libc.mmap(None, length, _NOTHING, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
