@@ -99,6 +99,9 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
         rest = tuple(x for x in reduce if x is not best)
         copies = _partial_copies(best.extent, width)
         reduce = (*rest, replace(best, lanes=width, copies=copies, block=_block(best.extent, BLOCK)))
+        if fused:
+            rows = max(1, facts.registers // 2 // copies // fused)
+            space = _with_rows(space, best, rows, touches)
     else:
         rest = tuple(x for x in space if x is not best)
         if fused:
@@ -214,6 +217,18 @@ def _at_most(copies: int, extent: Size, width: int) -> int:
     if not isinstance(extent, int):
         return copies
     return max(1, min(copies, -(-extent // width)))
+
+
+def _with_rows(
+    space: tuple[PlanLoop, ...], lanes: PlanLoop, rows: int, touches: Sequence[Touch]
+) -> tuple[PlanLoop, ...]:
+    """Several rows of products at once, along the innermost axis that a vector operand is the same on."""
+    vectors = [t for t in touches if t.kind == "load" and t.inner and coefficient(t.index, lanes.name) != 0]
+    for k in reversed(range(len(space))):
+        if any(coefficient(t.index, space[k].name) == 0 for t in vectors):
+            tile = replace(space[k], copies=_at_most(rows, space[k].extent, 1))
+            return (*space[:k], *space[k + 1 :], tile)
+    return space
 
 
 def _tiled(

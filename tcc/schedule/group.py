@@ -332,11 +332,18 @@ class _Grouper:
             moved = isinstance(node.op.form, forms.IndexMap) and item.cost == 0
             if not moved and not (self.simple[node] and cost <= SHARED):
                 return False
-        elif cost * (len(places) - 1) > RECOMPUTE:
+        elif cost * (len(places) - 1) > RECOMPUTE and (turns > len(uses) or not self._each_once(node, uses)):
             return False
         for g, short in unroll:
             g.unrolled |= short
         return True
+
+    def _each_once(self, node: Node, uses: Sequence[tuple[Group, Coordinates, frozenset[str]]]) -> bool:
+        """Whether no more elements are read than there are: neighbours in a short axis, say."""
+        count: Size = 0
+        for g, _, live in dict.fromkeys(uses):
+            count = count + dim.product(a.extent for a in g.axes if a.name in live)
+        return dim.nonnegative(node.results[0].type.size - count)
 
     def _reused(self, g: Group, coordinates: Coordinates, live: frozenset[str], cost: float) -> tuple[bool, set[str]]:
         """Whether elements at these coordinates are computed again and again as the group's loops
@@ -376,7 +383,7 @@ class _Grouper:
         nest = self.items[node].nest
         assert nest is not None
         names = _plain_axes(coordinates)
-        if names is None or any(r.piece is not None for r in g.roots):
+        if names is None or not self._covers(g, node, coordinates) or any(r.piece is not None for r in g.roots):
             return False
         extents = tuple(e for e in nest.reduce if e != 1)
         if g.reduced is not None:
@@ -385,6 +392,15 @@ class _Grouper:
         if rest and (tuple(a.extent for a in rest) != extents or self.items[node].fused):
             return False
         return all(r.over in (frozenset(names), frozenset(a.name for a in g.axes)) for r in g.roots)
+
+    def _covers(self, g: Group, node: Node, coordinates: Coordinates) -> bool:
+        """Whether coordinates made of axes run over all of a node's results and no further."""
+        shape = node.results[0].type.shape
+        extents = {a.name: a.extent for a in g.axes}
+        return all(
+            e == (1 if isinstance(c, int) else extents.get(next(s.name for s in dim.symbols(c))))
+            for c, e in zip(coordinates, shape, strict=True)
+        )
 
     def _reduce_in(self, g: Group, node: Node, coordinates: Coordinates) -> None:
         nest = self.items[node].nest
@@ -454,7 +470,7 @@ class _Grouper:
         if self.items[node].reduces:
             return self._fits(g, node, coordinates)
         names = _plain_axes(coordinates)
-        if names is None:
+        if names is None or not self._covers(g, node, coordinates):
             return False
         everything = {a.name for a in g.axes}
         return set(names) == everything or (g.reduced is not None and set(names) == {a.name for a in g.space})
