@@ -366,13 +366,13 @@ class Maker(Accesses):
             block += self.store(scope, around)
         elif deeper and kind < 0.42:
             block += self.nest(scope, around)
-        elif deeper and kind < 0.5:
+        elif deeper and kind < 0.53:
             block += self.prefix(scope, around)
-        elif deeper and kind < 0.58:
+        elif deeper and kind < 0.6:
             block += self.state(scope, around)
-        elif deeper and kind < 0.66 and not around.split:
+        elif deeper and kind < 0.68 and not around.split:
             block += self.with_scratch(scope, around)
-        elif deeper and kind < 0.72 and not around.split:
+        elif deeper and kind < 0.74 and not around.split:
             block += self.scatter(scope, around)
         elif kind < 0.8:
             block += self.branch(scope, around)
