@@ -349,7 +349,7 @@ def _pad_pieces(c: Coordinates, types: Types, result: TensorType, attributes: At
 
 def _pad_reference(
     x: Array, low: tuple[int, ...], interior: tuple[int, ...], shape: tuple[int, ...], fill: Number
-) -> Array:
+) -> Any:
     result: Any = np.full(shape, fill, x.dtype)
     places: list[Any] = [a + (g + 1) * np.arange(n) for a, g, n in zip(low, interior, x.shape, strict=True)]
     kept: list[Any] = [(p >= 0) & (p < s) for p, s in zip(places, shape, strict=True)]

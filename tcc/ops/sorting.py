@@ -49,7 +49,7 @@ ARGSORT = Op(
     doc="The positions (i64) that sort the elements along ``axis``; equal elements keep their order, nan comes last.",
     operands=("x: bool|int|uint|float",),
     infer=lambda types, attributes: (TensorType(I64, types[0].shape),),
-    form=Opaque("argsort"),
+    form=Opaque("sort_positions"),
     gradient=NOT_DIFFERENTIABLE,
     batch=batching.along("argsort"),
     reference=lambda x, axis: np.argsort(x, axis, kind="stable").astype(np.int64),
