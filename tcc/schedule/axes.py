@@ -252,6 +252,17 @@ def _tiled(
     return rest, replace(lanes, lanes=width, copies=_at_most(8 // sums or 1, lanes.extent, width))
 
 
+def block_grain(plan: Plan, seen: KernelBuilder) -> int:
+    """Blocks a worker should take at least where a reduction of everything is worth sharing; else 0."""
+    if plan.space or plan.unrolled or len(plan.reduce) != 1 or plan.reduce[0].block != BLOCK:
+        return 0
+    cost = _element_cost(seen)
+    extent = plan.reduce[0].extent
+    if isinstance(extent, int) and extent * cost < 2 * WORK:
+        return 0
+    return max(1, WORK // (BLOCK * cost))
+
+
 def _element_cost(seen: KernelBuilder) -> int:
     """Additions for one element of the innermost loop, memory included."""
     total = float(len(seen.touches))

@@ -22,7 +22,7 @@ from tcc.schedule.block import BlockBuilder, Key, Scope
 from tcc.schedule.facts import Facts
 from tcc.schedule.group import Group, Grouping
 from tcc.schedule.nests import Item, splat
-from tcc.schedule.program import Block, Check, Load, Parameter, Position, Store
+from tcc.schedule.program import Block, Buffer, Check, Load, Parameter, Position, Store
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Emitted:
-    """A kernel's inside: its block and buffers."""
+    """A kernel's inside: its block and buffers, and arena buffers that only the group's kernels use."""
 
     body: Block
     parameters: tuple[Parameter, ...]
+    temporaries: tuple[Buffer, ...] = ()
 
 
 class _Pending(Exception):  # noqa: N818 - not an error: an operand to evaluate first

@@ -116,7 +116,7 @@ class _Host:
             if state == value:
                 continue
             if value in written:
-                saved = self._temporary(dtype, size)
+                saved = self.scratch(dtype, size)
                 saves.append(Copy(value, saved, size, function.location))
                 value = saved
             self.used(value)
@@ -140,9 +140,10 @@ class _Host:
 
     def temporary(self, value: Value) -> View:
         """A new arena buffer for a value, alive from now on."""
-        return self._temporary(value.type.dtype, value.type.size)
+        return self.scratch(value.type.dtype, value.type.size)
 
-    def _temporary(self, dtype: DType, size: Size) -> View:
+    def scratch(self, dtype: DType, size: Size) -> View:
+        """A new arena buffer, alive from now on."""
         name = self._named(f"t{len(self.lifetimes)}", dtype, size, "arena")
         self.lifetimes[name] = Lifetime(self.buffers[name], self.clock, self.clock)
         return View(name)
@@ -150,7 +151,7 @@ class _Host:
     def double(self, dtype: DType, size: Size) -> tuple[str, Size]:
         """An arena buffer with two halves, and the distance between them in elements (never 0)."""
         step = (buffers.ALIGNMENT // dtype.bytes) * (1 + dim.floordiv(size * dtype.bytes, buffers.ALIGNMENT))
-        return self._temporary(dtype, 2 * step).buffer, step
+        return self.scratch(dtype, 2 * step).buffer, step
 
     def weight(self, constant: Constant) -> View:
         """The buffer of a constant, one for each digest."""
@@ -172,7 +173,9 @@ class _Host:
             life.end = self.clock
 
     def call(self, node: Node, emitted: Emitted, views: Mapping[str, View]) -> Stmt:
-        """Adds a kernel, and the statement that calls it."""
+        """Adds a kernel, and the statement that calls it; its buffers are used now."""
+        for parameter in emitted.parameters:
+            self.used(views[parameter.name])
         symbols = walk.free_symbols(emitted.body)
         number = len(self.library.kernels)
         name = f"{_identifier(self.function.name)}_{number}_{_identifier(node.op.name)}"

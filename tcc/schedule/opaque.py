@@ -22,13 +22,13 @@ from tcc.schedule.element import Emitted, KernelBuilder, Task
 from tcc.schedule.group import Axis
 from tcc.schedule.program import Alloc, Buffer, Carry, Load, Position, Store
 
-SORTS = {"sort": False, "argsort": True}
+SORTS = {"sort": False, "sort_positions": True}
 COST = 64
 MOST_PASSES = 63
 
 
-def emit(task: Task) -> Emitted:
-    """The kernel of a sort: the sorted elements, or (``argsort``) their positions."""
+def emit(task: Task) -> list[Emitted]:
+    """The kernel of a sort: the sorted elements, or (``sort_positions``) their positions."""
     node = task.node
     form = node.op.form
     assert isinstance(form, Opaque)
@@ -40,7 +40,7 @@ def emit(task: Task) -> Emitted:
         )
     kernel = KernelBuilder(task)
     _Sort(kernel, node, SORTS[form.program]).emit()
-    return kernel.emitted()
+    return [kernel.emitted()]
 
 
 class _Sort:

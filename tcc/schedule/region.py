@@ -28,6 +28,10 @@ class Host(Protocol):
         """A new arena buffer for a value, alive from now on."""
         ...
 
+    def scratch(self, dtype: DType, size: Size) -> View:
+        """A new arena buffer, alive from now on."""
+        ...
+
     def double(self, dtype: DType, size: Size) -> tuple[str, Size]:
         """An arena buffer with two halves, and the distance between them in elements."""
         ...
@@ -45,7 +49,7 @@ class Host(Protocol):
         ...
 
     def call(self, node: Node, emitted: Emitted, views: Mapping[str, View]) -> Stmt:
-        """Adds a kernel, and the statement that calls it."""
+        """Adds a kernel, and the statement that calls it; its buffers are used now."""
         ...
 
     def loop_axis(self) -> str:
@@ -113,9 +117,6 @@ class Region:
 
     def _group(self, number: int, g: Group) -> None:
         node = g.roots[0].node
-        for value in g.reads:
-            if value in self.views:
-                self.host.used(self.views[value])
         if g.kind in ("row", "scan", "opaque") and any(a.extent == 0 for a in g.space):
             for root in g.roots:
                 for value in root.node.results:
@@ -128,10 +129,8 @@ class Region:
             return
         if g.kind == "scatter":
             self._scatter_start(number, node)
-        else:
-            self._made(g)
         names, views = self.named(g)
-        emitters: dict[str, Callable[[Task], Emitted]] = {
+        emitters: dict[str, Callable[[Task], list[Emitted]]] = {
             "row": row.emit,
             "scan": scan.emit,
             "scatter": scatter.emit,
@@ -139,19 +138,16 @@ class Region:
         }
         host = self.host
         taken = [*host.symbols, *names.values()]
-        emitted = emitters[g.kind](Task(g, self.grouping, names, host.facts, host.messages, taken))
-        if g.kind == "row":
-            emitted = self._share(number, g, emitted, names)
+        kernels = emitters[g.kind](Task(g, self.grouping, names, host.facts, host.messages, taken))
+        if g.kind == "row" and len(kernels) == 1:
+            kernels = [self._share(number, g, kernels[0], names)]
         for value, name in names.items():
             views[name] = self.place(value) if value not in self.views else self.views[value]
-        self.stmts.append(host.call(node, emitted, views))
-
-    def _made(self, g: Group) -> None:
-        """Results that have a place already stay there; the rest get one after sharing."""
-        for root in g.roots:
-            for value in root.node.results:
-                if value in self.views:
-                    self.host.used(self.views[value])
+        for emitted in kernels:
+            host.tick()
+            for buffer in emitted.temporaries:
+                views[buffer.name] = host.scratch(buffer.dtype, buffer.size)
+            self.stmts.append(host.call(node, emitted, views))
 
     def place(self, value: Value) -> View:
         """The view of a value that this group makes; a new temporary if it has none."""

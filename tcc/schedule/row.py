@@ -8,7 +8,7 @@ after the last. An expensive element that a later pass needs again is kept in a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from tcc.ir import dim
@@ -24,13 +24,13 @@ from tcc.schedule.block import OpenLoop, Scope
 from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
 from tcc.schedule.group import RECOMPUTE, Root
 from tcc.schedule.nests import piece_element, pieces_of
-from tcc.schedule.program import Alloc, Buffer, Carry, Load, Store
+from tcc.schedule.program import Alloc, Buffer, Carry, Load, Parallel, Store
 
 SCRATCH_BYTES = 16 << 10
 
 
-def emit(task: Task) -> Emitted:
-    """The kernel of a row group, planned from a first emission."""
+def emit(task: Task) -> list[Emitted]:
+    """The kernels of a row group, planned from a first emission."""
 
     def emitted(plan: Plan) -> _Row:
         row = _Row(task, plan)
@@ -40,7 +40,23 @@ def emit(task: Task) -> Emitted:
     plan = planning.natural(task.group, task.taken)
     first = emitted(plan)
     fused = sum(task.grouping.items[n].fused for n, _ in task.group.reductions)
-    return emitted(planning.choose(plan, first, task.facts, fused, first.carry_count)).emitted()
+    plan = planning.choose(plan, first, task.facts, fused, first.carry_count)
+    whole = emitted(plan)
+    grain = planning.block_grain(plan, first)
+    if grain and whole.is_one_reduction():
+        return _split(task, plan, grain)
+    return [whole.emitted()]
+
+
+def _split(task: Task, plan: Plan, grain: int) -> list[Emitted]:
+    """A reduction of everything as two kernels: blocks in parallel, then their results in order.
+
+    The result is that of one kernel, bit by bit, since the blocks are the same.
+    """
+    blocks, total = _Row(task, plan), _Row(task, plan)
+    partials = blocks.emit_blocks(grain)
+    total.emit_total(partials)
+    return [replace(blocks.emitted(), temporaries=partials), total.emitted()]
 
 
 @dataclass(eq=False)
@@ -56,6 +72,7 @@ class _Running:
 class _Row(KernelBuilder):
     def __init__(self, task: Task, plan: Plan) -> None:
         super().__init__(task, [x.name for x in (*plan.space, *plan.reduce)])
+        self.task = task
         self.group = task.group
         self.grouping = task.grouping
         self.facts = task.facts
@@ -86,6 +103,57 @@ class _Row(KernelBuilder):
             self._store_all(partial)
         for _ in self.plan.space:
             self.close()
+
+    def is_one_reduction(self) -> bool:
+        """Whether all reductions are independent and nothing of the reduced space is stored."""
+        full, _ = self._roots()
+        return not full and all(self.levels[n] == 0 for n, _ in self.group.reductions)
+
+    def emit_blocks(self, grain: int) -> tuple[Buffer, ...]:
+        """The first of two kernels: each block's results, to one buffer for each carried name."""
+        (loop,) = self.plan.reduce
+        location = self.task.node.location
+        block, count = self._block_axis(loop), dim.ceildiv(loop.extent, loop.block)
+        self.open(OpenLoop(block, 0, count, mapping=Parallel(grain), location=location))
+        start = loop.block * dim.axis(block, count)
+        inner = self.open(_opened(loop, location, start, dim.minimum(start + loop.block, loop.extent)))
+        running = self._running(0)
+        for r in running:
+            r.names = [tuple(self.fresh("r") for _ in self._dtypes(r.node))]
+            self._update(r)
+            inner.carries.append(self._carry(r, 0, 1))
+        self.close()
+        partials: list[Buffer] = []
+        for r in running:
+            for name, dtype in zip(r.names[0], self._dtypes(r.node), strict=True):
+                buffer = Buffer(f"{name}_blocks", dtype, count, "arena")
+                partials.append(buffer)
+                self.touch_buffer(buffer.name, dtype, "write")
+                self.add(Store(buffer.name, dim.axis(block, count), Name(dtype, name), location=location))
+        self.close()
+        return tuple(partials)
+
+    def emit_total(self, partials: Sequence[Buffer]) -> None:
+        """The second: the blocks' results combined, and what the group makes of them."""
+        (loop,) = self.plan.reduce
+        block, count = self._block_axis(loop), dim.ceildiv(loop.extent, loop.block)
+        total = self.open(OpenLoop(block, 0, count, location=self.task.node.location))
+        rest = iter(partials)
+        running = self._running(0)
+        for r in running:
+            r.names = [tuple(self.fresh("r") for _ in self._dtypes(r.node))]
+            index = dim.axis(block, count)
+            loads: list[Expr] = []
+            for dtype in self._dtypes(r.node):
+                buffer = next(rest)
+                self.touch_buffer(buffer.name, dtype, "read")
+                loads.append(self.let(Load(dtype, buffer.name, index, None, r.node.location), r.node.location))
+            r.update = tuple(loads)
+            total.carries.append(self._carry(r, 0, 1))
+        self.close()
+        for r in running:
+            self._finish(r)
+        self._store_all(self._roots()[1])
 
     def _instances(self) -> list[dict[str, Size]]:
         """The values of the unrolled axes, in order."""
@@ -158,12 +226,7 @@ class _Row(KernelBuilder):
     # --- passes -------------------------------------------------------------------------------------
 
     def _pass(self, level: int, roots: Sequence[tuple[Root, Coordinates]], location: Location) -> None:
-        running = [
-            _Running(node, self._at(coordinates, instance), [])
-            for node, coordinates in self.group.reductions
-            if self.levels[node] == level
-            for instance in self._instances()
-        ]
+        running = self._running(level)
         self.carry_count = max(self.carry_count, len(running))
         self.inner = True
         loops = self._open_pass(location, bool(running))
@@ -183,12 +246,23 @@ class _Row(KernelBuilder):
         self.passes.append(loops[-1].scope)
         self.inner = False
         for r in running:
-            nest = self.items[r.node].nest
-            assert nest is not None
-            dtypes = self._dtypes(r.node)
-            combined = tuple(Name(d, n) for d, n in zip(dtypes, r.names[0], strict=True))
-            parts = tuple(self.bind(p, r.node.location) for p in nest.finish(combined))
-            self.remember((r.node, r.coordinates, None), parts)
+            self._finish(r)
+
+    def _running(self, level: int) -> list[_Running]:
+        return [
+            _Running(node, self._at(coordinates, instance), [])
+            for node, coordinates in self.group.reductions
+            if self.levels[node] == level
+            for instance in self._instances()
+        ]
+
+    def _finish(self, r: _Running) -> None:
+        """After a reduction's loops: its results from what was combined."""
+        nest = self.items[r.node].nest
+        assert nest is not None
+        combined = tuple(Name(d, n) for d, n in zip(nest.dtypes, r.names[0], strict=True))
+        parts = tuple(self.bind(p, r.node.location) for p in nest.finish(combined))
+        self.remember((r.node, r.coordinates, None), parts)
 
     def _open_pass(self, location: Location, reduces: bool) -> list[OpenLoop]:
         loops: list[OpenLoop] = []

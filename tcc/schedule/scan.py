@@ -17,7 +17,7 @@ from tcc.schedule.program import Carry
 COST = 4
 
 
-def emit(task: Task) -> Emitted:
+def emit(task: Task) -> list[Emitted]:
     """The kernel of a scan. The sum runs in the order of the axis, as NumPy's does."""
     (root,) = task.group.roots
     node = root.node
@@ -56,4 +56,4 @@ def emit(task: Task) -> Emitted:
     kernel.add(kernel.store(result, at, value, node.location))
     for _ in loops:
         kernel.close()
-    return kernel.emitted()
+    return [kernel.emitted()]

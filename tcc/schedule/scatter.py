@@ -16,7 +16,7 @@ from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
 from tcc.schedule.program import Store
 
 
-def emit(task: Task) -> Emitted:
+def emit(task: Task) -> list[Emitted]:
     """The kernel that applies the updates."""
     kernel = KernelBuilder(task)
     axis = _emit(kernel, task, 1, 1)
@@ -24,7 +24,7 @@ def emit(task: Task) -> Emitted:
         width = max(1, task.facts.vector_bytes // kernel.widest([axis]))
         kernel = KernelBuilder(task)
         _emit(kernel, task, width, 4)
-    return kernel.emitted()
+    return [kernel.emitted()]
 
 
 def _emit(kernel: KernelBuilder, task: Task, lanes: int, copies: int) -> str:

@@ -14,7 +14,7 @@ from tcc.ir.build import graph_input
 from tcc.ir.graph import Constant, Graph, State, Value
 from tcc.schedule import schedule
 from tcc.schedule.interpret import run_entry
-from tcc.schedule.program import Call, Copy, Loop
+from tcc.schedule.program import Call, Copy, Loop, Parallel
 from tcc.schedule.verify import verify
 from tests.schedule.scheduled import AVX2, AVX512, check, compare, module_of, program_of
 from tests.schedule.test_schedule_golden import CASES
@@ -216,4 +216,16 @@ def test_convolution_and_pool(sizes: dict[str, int]) -> None:
 def test_kernels_call_only_what_they_need() -> None:
     program = program_of(lambda x, y: (ops.sum(x), ops.exp(y)), "f32[n]", "f32[m]")
     calls = [s for s in program.entries[0].body if isinstance(s, Call)]
-    assert [len(c.buffers) for c in calls] == [2, 2]
+    assert [len(c.buffers) for c in calls] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("extent", [0, 1, 16384, 50000])
+def test_a_reduction_of_everything_is_shared_among_workers(extent: int) -> None:
+    program = check(
+        lambda x: (ops.mean(x), ops.argmax(ops.concatenate([x, ops.zeros((1,))], axis=0))),
+        "f64[n]",
+        sizes={"n": extent},
+        rtol=1e-9,
+    )
+    parallel = [k for k in program.kernels if isinstance(k.body[-1], Loop) and isinstance(k.body[-1].mapping, Parallel)]
+    assert len(parallel) >= 2
