@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -193,5 +193,6 @@ def load(module: Module, options: Options, progress: Progress = silent) -> runti
     """The module compiled and loaded into this process."""
     with tempfile.TemporaryDirectory(prefix="tcc-") as folder:
         path = Path(folder) / "compiled.so"
-        compile_to(module, path, options, progress)
+        # A weight file beside the library would be gone with the folder before it is mapped.
+        compile_to(module, path, replace(options, weights="embed"), progress)
         return runtime.load(path)
