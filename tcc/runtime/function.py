@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import inspect
 
     from tcc.artifact import Function as Signature
-    from tcc.artifact import Tensor
     from tcc.runtime.session import Session
 
 _at = ctypes.c_size_t.from_address
@@ -32,19 +31,14 @@ _HEAD = object.__basicsize__
 _INVALID_ALIGNMENT = 5
 _MOST_PLANS = 1024
 
-
-def _read_addresses(arrays: Sequence[Array]) -> list[int]:
-    """The addresses of arrays' data, which follow the objects' heads: ten times as fast as asking."""
-    return [_at(id(a) + _HEAD).value for a in arrays]
+# An array's data pointer follows the object's head in memory, where it is read ten times as fast as
+# `array.ctypes.data` gives it. Whether that holds depends on the interpreter: tried once.
+_probe = np.zeros(1)
+_DIRECT = _at(id(_probe) + _HEAD).value == _probe.ctypes.data
 
 
 def _ask_addresses(arrays: Sequence[Array]) -> list[int]:
     return [a.ctypes.data for a in arrays]
-
-
-# Whether an array's data pointer is where it is expected depends on the interpreter: tried once.
-_probe = [np.zeros(1), np.zeros(2)]
-_addresses = _read_addresses if _read_addresses(_probe) == _ask_addresses(_probe) else _ask_addresses
 
 
 # The size arguments of a call, and the shapes and dtypes of its results.
@@ -72,8 +66,7 @@ class Function:
         self._session = session
         self._state = state
         self._plans: dict[Any, _Plan] = {}
-        flat = all(child.kind == "leaf" for child in function.arguments_tree.children)
-        self._flat = len(function.parameters) if flat else -1
+        self._flat = all(child.kind == "leaf" for child in function.arguments_tree.children)
         self._single = function.results_tree.kind == "leaf"
 
     @cached_property
@@ -84,27 +77,26 @@ class Function:
         return f"<compiled function {self.signature.described()}>"
 
     def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        leaves: Sequence[Any] = args
-        if kwargs or len(args) != self._flat:
-            leaves = checks.bind(self.signature, args, kwargs)
-        results = self._run(leaves, out)
-        if out is not None:
-            return out
-        return results[0] if self._single else unflatten(self.signature.results_tree, results)
-
-    def _run(self, leaves: Sequence[Any], out: Any) -> Sequence[Array]:
+        leaves: Any = args if self._flat and not kwargs else checks.bind(self.signature, args, kwargs)
         try:
             sizes, made = self._plans[tuple([(a.__class__, a.dtype, a.shape, a.strides) for a in leaves])]
         except (KeyError, AttributeError, TypeError):
-            leaves, (sizes, made) = self._prepare(leaves)
+            leaves, sizes, made = self._prepare(leaves)
         results = [_empty(shape, dtype) for shape, dtype in made] if out is None else self._outputs(out, made)
-        status = self._call(*self._state, *_addresses(leaves), *sizes, *_addresses(results), self._session.context)
-        if status == _INVALID_ALIGNMENT and not all(a.flags.aligned for a in leaves):
-            leaves = [a.copy() for a in leaves]
-            status = self._call(*self._state, *_addresses(leaves), *sizes, *_addresses(results), self._session.context)
+        status = self._call(
+            *self._state,
+            *([_at(id(a) + _HEAD).value for a in leaves] if _DIRECT else _ask_addresses(leaves)),
+            *sizes,
+            *([_at(id(a) + _HEAD).value for a in results] if _DIRECT else _ask_addresses(results)),
+            self._session.context,
+        )
         if status:
+            if status == _INVALID_ALIGNMENT and not all(a.flags.aligned for a in leaves):
+                return self(*unflatten(self.signature.arguments_tree, [a.copy() for a in leaves]), out=out)
             self._session.check(status)
-        return results
+        if out is not None:
+            return out
+        return results[0] if self._single else unflatten(self.signature.results_tree, results)
 
     def close(self) -> None:
         """Refuses further calls, since the library or the state is gone."""
@@ -123,12 +115,16 @@ class Function:
         for name in names:
             if name not in given:
                 raise UserError(f"{self.__name__}: argument '{name}' is missing", why=f"it takes {', '.join(names)}")
-        results = self._run([given[name] for name in names], None)
+        nested = self(*unflatten(self.signature.arguments_tree, [given[name] for name in names]))
+        results: list[Any] = [None] * len(self.signature.results)
+        checks.spread(self.signature.results_tree, nested, results, self.__name__)
         return {t.name: array for t, array in zip(self.signature.results, results, strict=True)}
 
-    def _prepare(self, leaves: Sequence[Any]) -> tuple[list[Array], _Plan]:
+    def _prepare(self, leaves: Sequence[Any]) -> tuple[list[Array], tuple[int, ...], _Made]:
         """Checked arrays and their plan, which is kept for calls with arrays just like them."""
         function = self.signature
+        if len(leaves) != len(function.arguments):
+            checks.bind(function, leaves, {})
         arrays = [
             checks.as_array(value, tensor, f"{function.name}: argument '{tensor.name}'")
             for value, tensor in zip(leaves, function.arguments, strict=True)
@@ -141,24 +137,26 @@ class Function:
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
         self._plans[tuple([(a.__class__, a.dtype, a.shape, a.strides) for a in arrays])] = plan
-        return arrays, plan
+        return arrays, *plan
 
     def _outputs(self, out: Any, made: _Made) -> list[Array]:
-        function = self.signature
+        if self._single:
+            shape, dtype = made[0]
+            if type(out) is np.ndarray and out.dtype == dtype and out.shape == shape and out.flags.carray:
+                return [out]
         leaves: list[Any] = [out]
         if not self._single:
-            leaves = [None] * len(function.results)
-            checks.spread(function.results_tree, out, leaves, f"{function.name}: out")
-        for array, tensor, (shape, dtype) in zip(leaves, function.results, made, strict=True):
+            leaves = [None] * len(made)
+            checks.spread(self.signature.results_tree, out, leaves, f"{self.__name__}: out")
+        for number, (array, (shape, dtype)) in enumerate(zip(leaves, made, strict=True)):
             if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
-                raise self._unfit(array, tensor, f"it must be an array {dtype}{list(shape)}")
-            flags = array.flags
-            if not (flags.c_contiguous and flags.writeable and flags.aligned):
-                raise self._unfit(array, tensor, "it must be contiguous, aligned and writeable")
+                raise self._unfit(number, array, f"it must be an array {dtype}{list(shape)}")
+            if not array.flags.carray:
+                raise self._unfit(number, array, "it must be contiguous, aligned and writeable")
         return leaves
 
-    def _unfit(self, array: Any, tensor: Tensor, why: str) -> UserError:
-        name = "out" if self._single else f"out '{tensor.name}'"
+    def _unfit(self, number: int, array: Any, why: str) -> UserError:
+        name = "out" if self._single else f"out '{self.signature.results[number].name}'"
         is_array = isinstance(array, np.ndarray)
         found = f"an array {array.dtype}{list(array.shape)}" if is_array else f"of type {type(array).__name__}"
         return UserError(f"{self.__name__}: {name} cannot be written to: {why}", why=f"it is {found}")

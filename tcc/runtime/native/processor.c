@@ -10,9 +10,9 @@ enum { EAX, EBX, ECX, EDX, NONE = 0, YMM = 0x6, ZMM = 0xe6 };
 
 /* Where cpuid shows a feature (LLVM's name), and the registers that the system must save for it. */
 typedef struct {
-    const char *name;
+    char name[20]; /* in place: a pointer would need a relocation each */
     uint32_t leaf, subleaf;
-    int part, bit, saved;
+    uint8_t part, bit, saved;
 } feature;
 
 static const feature FEATURES[] = {
