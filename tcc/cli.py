@@ -163,9 +163,9 @@ def _array(name: str, text: str) -> Any:
         raise UserError(
             f"argument '{name}': cannot read '{text}'", why=str(error), fix="give a .npy file, FILE.npz:KEY or a number"
         ) from None
-    if isinstance(loaded, np.ndarray):
+    if not hasattr(loaded, "files"):
         return loaded
-    if key not in loaded:
+    if key not in loaded.files:
         raise UserError(f"argument '{name}': '{path}' holds {', '.join(loaded)}", fix=f"--{name} {path}:KEY")
     return loaded[key]
 

@@ -12,8 +12,11 @@ from tcc import ops
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "tcc").rglob("*.py"))
-# Scalar ops, combines and words of the loop IR share names with ops: these say what a scalar computes.
-SHARED = {"add", "multiply", "max", "min", "any", "all", "sum", "scan", "where", "pad", "slice", "take", "sort", "full"}
+# Scalar ops, combines, kinds of forms and words of the loop IR share names with ops.
+SHARED = {
+    *("add", "multiply", "max", "min", "any", "all", "sum", "scan", "where"),
+    *("pad", "slice", "take", "sort", "full", "index", "convolution"),
+}
 
 
 def strings(path: Path) -> set[str]:

@@ -49,7 +49,7 @@ def cases(op: Op, dtypes: tuple[DType, ...]) -> Iterator[Case]:
     """All samples of an op for some dtypes; each shape static, and once more with symbolic sizes."""
     rng = np.random.default_rng([SEED, zlib.crc32(" ".join([op.name, *map(str, dtypes)]).encode())])
     for number, sample in enumerate(op.samples(dtypes, rng)):
-        name = f"{op.name}_{'_'.join(map(str, dtypes))}_{number}"
+        name = "_".join([op.name, *map(str, dtypes), str(number)])
         types = tuple(TensorType(dtype.of(a.dtype), a.shape) for a in sample.operands)
         yield _case(op, dtypes, name, types, sample, [sample.operands])
         symbolic = _symbolic(types)
