@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def _array(name: str, text: str) -> Any:
     path, _, key = text.rpartition(":") if ".npz:" in text else (text, "", "")
     try:
         if Path(path).suffix not in (".npy", ".npz"):
-            return np.asarray(complex(text).real if "j" not in text else complex(text))
+            return _number(text)
         loaded: Any = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise UserError(
@@ -168,6 +169,14 @@ def _array(name: str, text: str) -> Any:
     if key not in loaded.files:
         raise UserError(f"argument '{name}': '{path}' holds {', '.join(loaded)}", fix=f"--{name} {path}:KEY")
     return loaded[key]
+
+
+def _number(text: str) -> int | float | complex:
+    """A Python number, which takes the dtype of the argument it is passed for."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return complex(text)
 
 
 @cli.command()
