@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import inf, isfinite
 from typing import Any, Union
 
 import numpy as np
@@ -180,10 +182,35 @@ def _complex(real: Any, imag: Any) -> Any:
 
 
 def _fma(a: Any, b: Any, c: Any) -> Any:
-    """a*b + c; for f32 with a single rounding (exact in f64 but for double rounding)."""
-    if np.asarray(a).dtype == np.float32:
-        return (np.float64(a) * np.float64(b) + np.float64(c)).astype(np.float32)
-    return a * b + c
+    """a*b + c with a single rounding, in the dtype of ``a``."""
+    if np.asarray(a).dtype == np.float64:
+        return _fma_f64(a, b, c)[()]
+    product: Any = np.float64(a) * np.float64(b)
+    addend: Any = np.float64(c)
+    total: Any = np.asarray(product + addend)
+    # What the sum lost (Knuth's TwoSum) makes it odd, and so keeps the next rounding from a false tie.
+    part = total - product
+    lost = (product - (total - part)) + (addend - part)
+    even = (total.view(np.int64) & 1) == 0
+    odd = np.nextafter(total, np.where(lost > 0, np.inf, -np.inf))
+    total = np.where(np.isfinite(lost) & (lost != 0) & even, odd, total)
+    return total.astype(np.asarray(a).dtype)[()]
+
+
+def _exact_fma(a: float, b: float, c: float) -> float:
+    plain = a * b + c
+    if not (isfinite(a) and isfinite(b) and isfinite(c)):
+        return plain
+    exact = Fraction(a) * Fraction(b) + Fraction(c)
+    if exact == 0:
+        return plain if a * b == 0 else 0.0
+    try:
+        return float(exact)
+    except OverflowError:
+        return inf if exact > 0 else -inf
+
+
+_fma_f64 = np.vectorize(_exact_fma, otypes=[np.float64])
 
 
 TABLE: Mapping[str, ScalarOp] = _table()

@@ -137,6 +137,8 @@ class Accesses:
     def condition(self, scope: Scope, depth: int) -> Expr:
         dtype = self.rng.choice((F32, I32, I64))
         a, b = self.value(scope, dtype, depth - 1), self.value(scope, dtype, depth - 1)
+        if dtype == F32 and self.chance(0.1):
+            return apply(self.rng.choice(("isnan", "isinf", "isfinite")), a)
         test = apply(self.rng.choice(("lt", "le", "gt", "ge", "eq", "ne")), a, b)
         return (
             test if self.chance(0.8) else apply(self.rng.choice(("and", "or", "xor")), test, self.value(scope, BOOL, 0))
@@ -203,6 +205,11 @@ class Accesses:
                 return more() / (apply("abs", more()) + 1.0)
             if self.chance(0.08):
                 return apply("sqrt", apply("abs", more()))
+            if self.chance(0.06):
+                # Not by zero: the sign of a zero is free, and would show.
+                return apply(pick(("floordiv", "mod", "rem")), more(), apply("abs", more()) + 0.75)
+            if self.chance(0.08) and dtype in (F32, F64):
+                return apply("fma", more(), more(), more())
             return apply(pick(("add", "sub", "mul", "max", "min")), more(), more())
         if self.chance(0.15):
             return apply(pick(("neg", "abs", "not", "sign")), more())
