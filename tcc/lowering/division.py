@@ -43,13 +43,15 @@ def _reduce(a: Lanes, b: Lanes) -> Lanes:
         k = (k > 0).select(k, 0).bitcast(dt.U64)
         multiple = (bits(b) + (k << f.mantissa)).bitcast(b.dtype)
         # The quotient is less than 2^mantissa, and right or one too large; so the difference is exact.
-        # Without fused multiply-adds the product of very large numbers would overflow on the way.
-        scale, back = r.const(1), r.const(1)
-        if not r.facts.fma:
+        quotient = (r / multiple).trunc()
+        if r.facts.fma:
+            rest = quotient.fma(-multiple, r)
+        else:
+            # The product of very large numbers would overflow on the way.
             large = multiple > 2.0**700
-            scale, back = large.select(2.0**-200, scale), large.select(2.0**200, back)
-        product = two_product((r / multiple).trunc(), multiple * scale)
-        rest = ((r * scale - product.high) - product.low) * back
+            product = two_product(quotient, multiple * large.select(2.0**-200, r.const(1)))
+            rest = (r * large.select(2.0**-200, r.const(1)) - product.high) - product.low
+            rest = rest * large.select(2.0**200, r.const(1))
         return [(r < b).select(r, (rest < 0).select(rest + multiple, rest))]
 
     return while_any(lambda r: r >= b, step, [a])[0]

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tcc.errors import InternalError
 from tcc.ir import dtype as dt
 from tcc.ir.dtype import BOOL, DType
@@ -21,15 +23,23 @@ _UNSIGNED = {"eq": 0, "ne": 1, "lt": 6, "le": 7, "gt": 8, "ge": 9}
 
 
 def element_type(dtype: DType) -> ir.Type:
-    """The MLIR type of an element in a register: i1 for bool, signless integers. Not for complex."""
+    """The MLIR type of an element in a register: i1 for bool, signless integers. Not for complex.
+
+    Half floats are their 16 bits: LLVM calls functions to pass them on where it has no such registers.
+    """
     if dtype == BOOL:
         return ir.IntegerType.get_signless(1)
-    if dtype.is_integer:
+    if dtype.is_integer or dtype in (dt.F16, dt.BF16):
         return ir.IntegerType.get_signless(dtype.bits)
-    types = {dt.F16: ir.F16Type, dt.BF16: ir.BF16Type, dt.F32: ir.F32Type, dt.F64: ir.F64Type}
+    types = {dt.F32: ir.F32Type, dt.F64: ir.F64Type}
     if dtype not in types:
         raise InternalError(f"{dtype} is not held in one register")
     return types[dtype].get()
+
+
+def half_bits(value: float, dtype: DType) -> int:
+    """The bits of a number as a half float."""
+    return int(np.array(value).astype(dtype.numpy).view(np.uint16))
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,9 @@ class Lanes:
         """A constant of as many lanes. An integer is taken modulo its width."""
         dtype = dtype or self.dtype
         element, type = element_type(dtype), self.type(dtype)
-        if dtype.is_float:
+        if dtype in (dt.F16, dt.BF16):
+            value = half_bits(value, dtype)
+        if dtype.is_float and dtype.bits > 16:
             attribute = ir.FloatAttr.get(element, float(value))
         else:
             bits = 1 if dtype == BOOL else dtype.bits
@@ -223,11 +235,18 @@ class Lanes:
 
     def widen(self, dtype: DType) -> Lanes:
         """A float in a wider float dtype, by the machine."""
-        return self.wrap(arith.extf(self.type(dtype), self.value), dtype)
+        value = arith.bitcast(self._f16(), self.value) if self.dtype == dt.F16 else self.value
+        return self.wrap(arith.extf(self.type(dtype), value), dtype)
 
     def narrow(self, dtype: DType) -> Lanes:
         """A float in a narrower float dtype, to nearest even, by the machine."""
-        return self.wrap(arith.truncf(self.type(dtype), self.value), dtype)
+        if dtype != dt.F16:
+            return self.wrap(arith.truncf(self.type(dtype), self.value), dtype)
+        return self.wrap(arith.bitcast(self.type(dtype), arith.truncf(self._f16(), self.value)), dtype)
+
+    def _f16(self) -> ir.Type:
+        half = ir.F16Type.get()
+        return half if self.length is None else ir.VectorType.get([self.length], half)
 
     def any(self) -> Any:
         """One i1: whether any lane is true."""

@@ -144,7 +144,7 @@ def test_special_values(name, dtype, fma):
         expected = reference(*operands)
     got = compiled(fma).run(case(name, dtype), *operands)
     with np.errstate(all="ignore"):
-        near = np.abs(got - expected) <= 4 * np.spacing(np.abs(expected))
+        near = (np.abs(got - expected) <= 4 * np.spacing(np.abs(expected))) & (expected != 0)
     same = (got == expected) & (np.signbit(got) == np.signbit(expected))
     ok = same | (np.isnan(got) & np.isnan(expected)) | near
     assert ok.all(), [(*(x[i] for x in operands), got[i], expected[i]) for i in np.flatnonzero(~ok)[:5]]
@@ -181,7 +181,7 @@ def test_monotone_where_parts_meet(dtype):
 def test_equal_bits_on_all_tiers_and_lengths():
     tiers = runnable_tiers()
     for dtype, width in LANES.items():
-        for lanes in (None, 4, width):
+        for lanes in (None, width // 2):
             cases = [case(name, dtype, lanes) for name in TABLE]
             for machine in tiers:
                 library = Compiled(cases, FACTS, machine)

@@ -111,4 +111,5 @@ def tanh(x: Lanes) -> Lanes:
     plus = power.fma((r * r).fma(polynomial("exp", r), r), power + 1)
     z = x * x
     near = x.fma(z * polynomial("tanh", z), x)
-    return (x.abs() < 0.55).select(near, (1 - 2 / plus).copysign(x))
+    # Not only the far part takes its sign from x: the near one loses that of 0.
+    return (x.abs() < 0.55).select(near, 1 - 2 / plus).copysign(x)

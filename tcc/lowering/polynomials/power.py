@@ -85,6 +85,8 @@ def _power_in_pairs(a: Lanes, y: Lanes) -> Lanes:
     exponent = two_product(d.e, ln2_rest)
     # The larger addend comes first where the exponent is not 0; where it is, so are both its parts.
     whole = add(fast_two_sum(d.e * ln2, exponent.high), logarithm)
+    # So large an exponent gives 0, 1 or infinity already, and overflows nowhere on the way.
+    y = clamp(y, -(2.0**100), 2.0**100)
     product = two_product(y, _log_edges(a, whole.high))
     low = y.fma(whole.low + exponent.low, product.low)
     high = clamp(product.high, -800, 800)

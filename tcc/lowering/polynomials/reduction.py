@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tcc.ir import dtype as dt
 from tcc.lowering.lanes import Lanes, replaced_if
+from tcc.lowering.outline import outlined
 from tcc.lowering.polynomials.coefficients import TURNS
 from tcc.lowering.polynomials.double_word import Pair, fast_two_sum, multiply, two_product, two_sum
 from tcc.lowering.polynomials.format import bits, constant, format_of, sign_bits, with_sign
@@ -43,8 +44,10 @@ def reduce(x: Lanes, halvings: int, offset: float = 0.0, precise: bool = True) -
     large = x.abs() > limit
 
     def product() -> list[Lanes]:
-        exact = _multiply(x, halvings, offset)
-        return [large.select(a, b) for a, b in zip(exact.parts(), moderate.parts(), strict=True)]
+        name = f"reduce_large_{halvings}{'_offset' if offset else ''}"
+        results = [r.dtype for r in moderate.parts()]
+        exact = outlined(name, [x], results, lambda x: _multiply(x, halvings, offset).parts())
+        return [large.select(a, b) for a, b in zip(exact, moderate.parts(), strict=True)]
 
     return Reduced(*replaced_if(large.any(), product, moderate.parts()))
 
