@@ -54,9 +54,20 @@ def exp(x: Lanes) -> Lanes:
 
 def exp_of_sum(high: Lanes, low: Lanes | None = None, name: str = "exp") -> Lanes:
     """e^(high + low) where ``high`` is not far out of the range of exp; by a longer or shorter polynomial."""
+    reduced, y = _exp_of_rest(high, low, name)
+    return scale(y, reduced.n, reduced.n_bits)
+
+
+def normal_exp(high: Lanes, low: Lanes | None = None, name: str = "exp") -> Lanes:
+    """The same where the result is known to be a normal number."""
+    reduced, y = _exp_of_rest(high, low, name)
+    return (bits(y) + (reduced.n_bits << format_of(y).mantissa)).bitcast(y.dtype)
+
+
+def _exp_of_rest(high: Lanes, low: Lanes | None, name: str) -> tuple[Reduced, Lanes]:
     reduced = reduce(high)
     r = reduced.r if low is None else reduced.r + low
-    return scale(1 + (r * r).fma(polynomial(name, r), r), reduced.n, reduced.n_bits)
+    return reduced, 1 + (r * r).fma(polynomial(name, r), r)
 
 
 def exp2(x: Lanes) -> Lanes:
@@ -83,9 +94,8 @@ def expm1(x: Lanes) -> Lanes:
 
 def _half_exp(x: Lanes) -> Lanes:
     """e^x/2 for x >= 0: finite until that is not."""
-    reduced = reduce(clamp(x, 0, 90.0 if x.dtype == dt.F32 else 711.0))
-    r = reduced.r
-    return scale((1 + (r * r).fma(polynomial("exp", r), r)) * 0.5, reduced.n, reduced.n_bits)
+    reduced, y = _exp_of_rest(clamp(x, 0, 90.0 if x.dtype == dt.F32 else 711.0), None, "exp")
+    return scale(y * 0.5, reduced.n, reduced.n_bits)
 
 
 def sinh(x: Lanes) -> Lanes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcc.ir import dtype as dt
 from tcc.lowering.lanes import Lanes
 from tcc.lowering.polynomials.double_word import Pair, add, fast_two_sum, multiply, two_product, two_sum
-from tcc.lowering.polynomials.exponential import exp_of_sum
+from tcc.lowering.polynomials.exponential import exp_of_sum, normal_exp
 from tcc.lowering.polynomials.format import bits, clamp, constant, format_of, polynomial
 from tcc.lowering.polynomials.logarithm import decompose
 
@@ -61,7 +61,7 @@ def _power_in_doubles(x: Lanes, y: Lanes) -> Lanes:
     z = s * s
     logarithm = d.e.fma(constant("log_2", a)[0], s.fma(2, s * z * polynomial("log_short", z)))
     product = _log_edges(a, logarithm) * y.widen(dt.F64)
-    return exp_of_sum(clamp(product, -200, 200), None, "exp_short").narrow(dt.F32)
+    return normal_exp(clamp(product, -200, 200), None, "exp_short").narrow(dt.F32)
 
 
 def _power_in_pairs(a: Lanes, y: Lanes) -> Lanes:
