@@ -11,10 +11,11 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 LAYOUT = "1"
 """Part of every path: entries of another layout are not seen."""
@@ -120,17 +121,22 @@ class Cache:
                     yield from folder.iterdir()
 
 
-def write_atomically(path: Path, data: bytes | memoryview, mode: int = 0o644) -> None:
-    """Writes a file so that it appears complete or not at all. OSError where that cannot be."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:32]}.", suffix=".tmp")
+@contextmanager
+def replacing(path: Path, mode: int = 0o644) -> Generator[BinaryIO]:
+    """A file that takes the name ``path`` when the block ends well, and is gone when it does not."""
+    name = path.with_name(f".{path.name[:32]}.{os.urandom(6).hex()}.tmp")
+    handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0), mode)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, mode & ~umask)
+            yield file
         os.replace(name, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(name)
         raise
+
+
+def write_atomically(path: Path, data: bytes | memoryview, mode: int = 0o644) -> None:
+    """Writes a file so that it appears complete or not at all. OSError where that cannot be."""
+    with replacing(path, mode) as file:
+        file.write(data)

@@ -18,7 +18,7 @@ from pathlib import Path
 from tcc.artifact import Manifest, Weights, seal
 from tcc.errors import InternalError, UserError
 from tcc.targets.c_names import check_prefix, exports
-from tcc.targets.cache import Cache, key, write_atomically
+from tcc.targets.cache import Cache, key, replacing, write_atomically
 from tcc.targets.glue import glue
 from tcc.targets.header import header
 from tcc.targets.target import Target
@@ -106,7 +106,10 @@ def write_library(
     files.append((path.with_suffix(".h"), text.encode(), 0o644))
     try:
         if file is not None:
-            _write_external(path.with_name(file.name), head, parts.weights)
+            # Piece by piece: it may be larger than memory should hold twice.
+            with replacing(path.with_name(file.name)) as stream:
+                stream.write(head)
+                parts.weights.write(stream.write)
         for name, data, mode in reversed(files):
             write_atomically(name, data, mode)
     except OSError as error:
@@ -165,20 +168,6 @@ def _link(build: Path, path: Path, inputs: Sequence[str], names: Sequence[str], 
     options = [*_SHARED, f"-Wl,-soname,{path.name}", "-Wl,--version-script=exports.map", *(["-s"] if strip else [])]
     _run(target, [*options, *inputs, "-lm", "-o", "library.so"], build)
     return (build / "library.so").read_bytes()
-
-
-def _write_external(path: Path, head: bytes, block: WeightBlock) -> None:
-    """The safetensors file, written piece by piece: it may be larger than memory should hold twice."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:32]}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(head)
-            block.write(file.write)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 @cache

@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -275,3 +277,25 @@ def test_the_header_is_valid_without_functions(tmp_path):
     (tmp_path / "none.h").write_text(text)
     (tmp_path / "none.c").write_text('#include "none.h"\nint main(void) { return NONE_OK; }\n')
     run("cc", "-std=c99", *WARNINGS, "none.c", "-o", "none", cwd=tmp_path)
+
+
+def test_a_killed_compilation_leaves_the_old_library_or_the_new_one(tmp_path):
+    path = toy(tmp_path / "model.so", bias=(0, 0, 0, 0))
+    script = (
+        "import sys; from pathlib import Path; from tests.targets.toy import toy_parts, targets, write_library\n"
+        "from tcc.targets.cache import Cache; path = Path(sys.argv[1]); cache = Cache(path.parent / 'cache')\n"
+        "parts = [toy_parts('model', (b, b, b, b), targets.get('x86-64-v2')) for b in (1, 2)]\n"
+        "print('ready', flush=True)\n"
+        "while True:\n    for p in parts:\n"
+        "        write_library(p, path, cache=cache, weights='external'); print('.', flush=True)\n"
+    )
+    for delay in (0.0, 0.05, 0.11, 0.17):
+        command = [sys.executable, "-c", script, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=HERE.parents[1]) as process:
+            process.stdout.readline()
+            process.stdout.readline()
+            time.sleep(delay)
+            process.kill()
+        read_manifest(path)
+        assert (tmp_path / "model.h").read_text().endswith("#endif /* MODEL_H */\n")
+        assert (tmp_path / "model.safetensors").stat().st_size == 4096 + 64
