@@ -113,9 +113,8 @@ def write_library(
         for name, data, mode in reversed(files):
             write_atomically(name, data, mode)
     except OSError as error:
-        raise UserError(
-            f"cannot write '{error.filename or path}'", why=error.strerror or str(error), fix="choose another place"
-        ) from None
+        why = error.strerror or str(error)
+        raise UserError(f"cannot write '{path}' and what belongs to it", why=why, fix="choose another place") from None
     return (*(name for name, _, _ in files), *([path.with_name(file.name)] if file is not None else []))
 
 
