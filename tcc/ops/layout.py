@@ -349,14 +349,13 @@ def _pad_pieces(c: Coordinates, types: Types, result: TensorType, attributes: At
 
 def _pad_reference(
     x: Array, low: tuple[int, ...], interior: tuple[int, ...], shape: tuple[int, ...], fill: Number
-) -> Any:
-    result: Any = np.full(shape, fill, x.dtype)
-    places: list[Any] = [a + (g + 1) * np.arange(n) for a, g, n in zip(low, interior, x.shape, strict=True)]
-    kept: list[Any] = [(p >= 0) & (p < s) for p, s in zip(places, shape, strict=True)]
-    if not places:
-        return x.copy()
-    targets = np.ix_(*(p[k] for p, k in zip(places, kept, strict=True)))
-    result[targets] = x[np.ix_(*kept)]
+) -> Array:
+    result = np.empty(shape, x.dtype)
+    result[...] = fill
+    for place in np.ndindex(x.shape):
+        at = tuple(a + (gap + 1) * i for a, gap, i in zip(low, interior, place, strict=True))
+        if all(0 <= i < n for i, n in zip(at, shape, strict=True)):
+            result[at] = x[place]
     return result
 
 

@@ -62,8 +62,9 @@ def _layer_norm_gradient(g: Value, x: Value, _y: Value, axes: tuple[int, ...], e
 
 
 def _layer_norm_reference(x: Array, axes: tuple[int, ...], epsilon: float) -> Any:
-    centred = x - x.mean(axes, keepdims=True)
-    return centred / np.sqrt((centred**2).mean(axes, keepdims=True) + epsilon)
+    count = max(int(np.prod([x.shape[a] for a in axes])), 1)
+    centred = x - x.sum(axes, keepdims=True) / count
+    return centred / np.sqrt((centred**2).sum(axes, keepdims=True) / count + epsilon)
 
 
 def _normalised(
