@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -352,7 +353,7 @@ def _pad_reference(
 ) -> Array:
     result = np.empty(shape, x.dtype)
     result[...] = fill
-    for place in np.ndindex(x.shape):
+    for place in product(*map(range, x.shape)):
         at = tuple(a + (gap + 1) * i for a, gap, i in zip(low, interior, place, strict=True))
         if all(0 <= i < n for i, n in zip(at, shape, strict=True)):
             result[at] = x[place]
