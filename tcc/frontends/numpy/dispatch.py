@@ -6,6 +6,7 @@ does not take is refused by name. All errors point at the user's line.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
 import sys
@@ -219,7 +220,7 @@ def suggestion(name: str) -> str:
     """Near names among what there is, as a hint; "" when there are none."""
     stem = name.rpartition(".")[2]
     exact = [n for n in table.NAMES if n.rpartition(".")[2] == stem]
-    near = exact or difflib.get_close_matches(name, table.NAMES, n=3, cutoff=0.6)
+    near = exact or difflib.get_close_matches(name, table.NAMES, n=3, cutoff=0.75)
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
@@ -242,7 +243,14 @@ def conversion_error() -> UserError:
 
 
 def dtype(item: Any) -> DType:
-    """A dtype argument; UserError at the user's line when it has no equivalent."""
+    """The dtype argument of a NumPy function or method; UserError at the user's line when it has no equivalent.
+
+    NumPy's reading of a name goes first, so that eager and compiled agree: ``i8`` is int64 here, and int8
+    in specs and in tcc's own functions.
+    """
+    if isinstance(item, str):
+        with contextlib.suppress(TypeError):
+            item = np.dtype(item)
     return located(dt.of, item)
 
 
@@ -284,7 +292,7 @@ def power(base: Traced, exponent: Any) -> tuple[Any, bool]:
             raise UserError(
                 "integers to negative integer powers are not allowed",
                 where=locations.user_line().place(),
-                fix=f"x.astype('f64') ** {exponent}",
+                fix=f"x.astype(np.float64) ** {exponent}",
             )
     return ufunc(np.power, "__call__", (base, exponent), {})
 
