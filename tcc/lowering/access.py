@@ -127,17 +127,17 @@ def _guarded(frame: Frame, value: Tile, guard: Tile) -> Tile:
 
 
 def _read(target: Target, at: Coordinate, mask: ir.Value | None) -> Register:
-    dtype, lanes = target.storage.dtype, target.frame.lanes
+    dtype, lanes, native = target.storage.dtype, target.frame.lanes, target.frame.function.facts.vector_bytes
     if target.is_uniform:
         return memory.load(target.address(at), dtype, mask)
     mask = None if mask is None else broadcast(mask, lanes)
     if target.stride == 1:
-        return memory.load_vector(target.address(at), dtype, lanes, mask)
+        return memory.load_vector(target.address(at), dtype, lanes, mask, native)
     if target.stride == -1:
         backwards = list(reversed(range(lanes)))
         first = memory.offset(target.address(at), 1 - lanes, memory.cell_type(dtype))
         turned = None if mask is None else shuffle(mask, mask, backwards)
-        return tuple(shuffle(v, v, backwards) for v in memory.load_vector(first, dtype, lanes, turned))
+        return tuple(shuffle(v, v, backwards) for v in memory.load_vector(first, dtype, lanes, turned, native))
     return memory.gather(target.addresses(at), dtype, mask)
 
 
@@ -163,7 +163,7 @@ def store(frame: Frame, node: Store, value: Tile) -> None:
 
 
 def _write(target: Target, at: Coordinate, value: Register, mask: ir.Value | None, nontemporal: bool) -> None:
-    dtype, lanes = target.storage.dtype, target.frame.lanes
+    dtype, lanes, native = target.storage.dtype, target.frame.lanes, target.frame.function.facts.vector_bytes
     if target.is_uniform:
         memory.store(target.address(at), value, dtype, mask)
         return
@@ -172,11 +172,11 @@ def _write(target: Target, at: Coordinate, value: Register, mask: ir.Value | Non
         mask = unfolded.mask(target.frame.function.shared.prefix, broadcast(mask, lanes), dtype)
     if target.stride == 1:
         target.frame.function.streams |= nontemporal
-        memory.store_vector(target.address(at), value, dtype, mask, nontemporal)
+        memory.store_vector(target.address(at), value, dtype, mask, native, nontemporal)
     elif target.stride == -1:
         backwards = list(reversed(range(lanes)))
         first = memory.offset(target.address(at), 1 - lanes, memory.cell_type(dtype))
         turned = None if mask is None else shuffle(mask, mask, backwards)
-        memory.store_vector(first, tuple(shuffle(v, v, backwards) for v in value), dtype, turned, nontemporal)
+        memory.store_vector(first, tuple(shuffle(v, v, backwards) for v in value), dtype, turned, native, nontemporal)
     else:
         memory.scatter(target.addresses(at), value, dtype, mask)

@@ -92,16 +92,17 @@ def _doubled(mask: ir.Value) -> ir.Value:
     return shuffle(mask, mask, [n // 2 for n in range(2 * lanes_of(mask))])
 
 
-def load_vector(address: ir.Value, dtype: DType, lanes: int, mask: ir.Value | None = None) -> Register:
-    """``lanes`` elements side by side; 0 and memory untouched where ``mask`` is false."""
+def load_vector(address: ir.Value, dtype: DType, lanes: int, mask: ir.Value | None = None, native: int = 0) -> Register:
+    """``lanes`` elements side by side; 0 and memory untouched where ``mask`` is false.
+
+    ``native`` is the width of a vector register in bytes; needed for a mask.
+    """
     real = dtype.real
     wide = lanes * (1 + dtype.is_complex)
-    type = _memory_type(real, wide)
     if mask is None:
-        value = llvm.LoadOp(type, address, alignment=real.bytes).result
+        value = llvm.LoadOp(_memory_type(real, wide), address, alignment=real.bytes).result
     else:
-        mask = _doubled(mask) if dtype.is_complex else mask
-        value = llvm.MaskedLoadOp(type, address, mask, real.bytes, pass_thru=zero(type)).result
+        value = _load_masked(address, real, _doubled(mask) if dtype.is_complex else mask, native)
     value = _from_memory(value, dtype)
     if not dtype.is_complex:
         return (value,)
@@ -109,20 +110,54 @@ def load_vector(address: ir.Value, dtype: DType, lanes: int, mask: ir.Value | No
 
 
 def store_vector(
-    address: ir.Value, value: Register, dtype: DType, mask: ir.Value | None = None, nontemporal: bool = False
+    address: ir.Value,
+    value: Register,
+    dtype: DType,
+    mask: ir.Value | None = None,
+    native: int = 0,
+    nontemporal: bool = False,
 ) -> None:
-    """A vector of elements side by side, where ``mask`` is true."""
+    """A vector of elements side by side, where ``mask`` is true; ``native`` as for `load_vector`."""
     wide = _to_memory(value[0], dtype)
     lanes = lanes_of(wide)
     if dtype.is_complex:
         wide = shuffle(value[0], value[1], [n // 2 + lanes * (n % 2) for n in range(2 * lanes)])
-    align = dtype.real.bytes
     if mask is not None:
-        llvm.MaskedStoreOp(wide, address, _doubled(mask) if dtype.is_complex else mask, align)
+        _store_masked(address, wide, dtype.real, _doubled(mask) if dtype.is_complex else mask, native)
     elif nontemporal:
-        _store_streaming(address, wide, lanes * dtype.bytes, align)
+        _store_streaming(address, wide, lanes * dtype.bytes, dtype.real.bytes)
     else:
-        llvm.StoreOp(wide, address, alignment=align)
+        llvm.StoreOp(wide, address, alignment=dtype.real.bytes)
+
+
+# Masked accesses are never wider than a register: LLVM 22, splitting one whose mask is false in a whole
+# part whatever the rest, makes that part unmasked.
+
+
+def _load_masked(address: ir.Value, dtype: DType, mask: ir.Value, native: int) -> ir.Value:
+    lanes = lanes_of(mask)
+    if lanes > 1 and lanes * dtype.bytes > native:
+        low, high = _halves(mask)
+        above = offset(address, lanes // 2, cell_type(dtype))
+        parts = _load_masked(address, dtype, low, native), _load_masked(above, dtype, high, native)
+        return shuffle(*parts, order=range(lanes))
+    type = _memory_type(dtype, lanes)
+    return llvm.MaskedLoadOp(type, address, mask, dtype.bytes, pass_thru=zero(type)).result
+
+
+def _store_masked(address: ir.Value, value: ir.Value, dtype: DType, mask: ir.Value, native: int) -> None:
+    lanes = lanes_of(mask)
+    if lanes > 1 and lanes * dtype.bytes > native:
+        above = offset(address, lanes // 2, cell_type(dtype))
+        for place, part, live in zip((address, above), _halves(value), _halves(mask), strict=True):
+            _store_masked(place, part, dtype, live, native)
+        return
+    llvm.MaskedStoreOp(value, address, mask, dtype.bytes)
+
+
+def _halves(value: ir.Value) -> tuple[ir.Value, ir.Value]:
+    half = lanes_of(value) // 2
+    return shuffle(value, value, range(half)), shuffle(value, value, range(half, 2 * half))
 
 
 def _store_streaming(address: ir.Value, value: ir.Value, size: int, align: int) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tcc.ir import dtype as dt
 from tcc.ir.dtype import DType
 from tcc.ir.scalar import Number
-from tcc.lowering.lanes import element_type
+from tcc.lowering.lanes import element_type, half_bits
 from tcc.lowering.mlir import arith, ir, scf, vector
 
 Register = tuple[ir.Value, ...]
@@ -56,6 +57,8 @@ def constant(dtype: DType, value: Number) -> Register:
         number = complex(value)
         return (*constant(dtype.real, number.real), *constant(dtype.real, number.imag))
     element = element_type(dtype)
+    if dtype in (dt.F16, dt.BF16):
+        return constant(dt.U16, half_bits(value, dtype))  # pyright: ignore[reportArgumentType]
     if dtype.is_float:
         return (arith.constant(element, ir.FloatAttr.get(element, float(value))),)  # pyright: ignore[reportArgumentType]
     bits = 1 if dtype.kind == "bool" else dtype.bits

@@ -13,6 +13,7 @@ from tcc.lowering.module import Options, lower, to_llvm_ir
 from tcc.schedule.facts import Facts
 from tcc.schedule.program import Entry, Program
 from tcc.targets.llvm import Library
+from tcc.targets.machine import Machine as Target
 
 FACTS = Facts(vector_bytes=64, registers=32)
 
@@ -36,7 +37,13 @@ def backwards(pool: Any, body: Any, argument: int, count: int, grain: int, worke
 class Machine:
     """The entries of one program as machine code."""
 
-    def __init__(self, program: Program, weights: Mapping[str, np.ndarray] | None = None, facts: Facts = FACTS) -> None:
+    def __init__(
+        self,
+        program: Program,
+        weights: Mapping[str, np.ndarray] | None = None,
+        facts: Facts = FACTS,
+        target: Target | None = None,
+    ) -> None:
         self.program = program
         offsets: dict[str, int] = {}
         block = bytearray()
@@ -46,7 +53,7 @@ class Machine:
             block += array.tobytes()
         self._weights = np.frombuffer(bytes(block) + bytes(64), np.uint8)
         self.text = to_llvm_ir(lower(program, Options("p", facts, weights=offsets)))
-        self._library = Library(self.text)
+        self._library = Library(self.text, target)
 
     def entry(self, name: str) -> Entry:
         return next(e for e in self.program.entries if e.name == name)

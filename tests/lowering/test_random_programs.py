@@ -10,16 +10,20 @@ import faulthandler
 import os
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tcc.ir import dim
 from tcc.ir.dtype import F32
+from tcc.schedule.facts import Facts
 from tcc.schedule.program import Buffer, Call, Entry, Program, View
 from tcc.schedule.text import parse
+from tcc.targets.llvm import host
+from tcc.targets.machine import Machine as Target
 from tests.lowering.guarded import Guarded
-from tests.lowering.running import Machine
+from tests.lowering.running import FACTS, Machine
 from tests.schedule.programs import MESSAGES, Case, generate, run, same
 
 BATCH = 40
@@ -101,8 +105,20 @@ def void(_: object) -> None:
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_random_programs(batch: int) -> None:
+    check(batch, FACTS, None)
+
+
+@pytest.mark.skipif("+avx2" not in host().features, reason="AVX2 code is run")
+@pytest.mark.parametrize("batch", range(0, BATCHES, 4))
+def test_random_programs_on_narrow_vectors(batch: int) -> None:
+    """Registers have half the lanes that many of the programs ask for."""
+    check(batch, Facts(vector_bytes=32, registers=16), replace(host(), cpu="x86-64-v3", features="", wide=False))
+
+
+def check(batch: int, facts: Facts, target: Target | None) -> None:
+    """Every case of a batch, as one module for a machine."""
     cases = [generate(seed) for seed in range(batch * BATCH, (batch + 1) * BATCH)]
-    machine = Machine(joined(cases))
+    machine = Machine(joined(cases), None, facts, target)
 
     def work(say: Callable[[str], None]) -> None:
         for case in cases:
