@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from tcc.errors import UserError
 from tcc.ir import dtype
 from tcc.ir.dim import Size, Symbol
 from tcc.ir.dtype import DType
-from tcc.ir.location import UNKNOWN, Location
 from tcc.ir.scalar import Expr
 from tcc.schedule.parse_expression import Scope, SpellingError, read_exprs, read_size
+from tcc.schedule.parse_lines import Line, line_error, read_lines
 from tcc.schedule.program import (
     Alloc,
     Block,
@@ -57,34 +55,20 @@ _KERNEL = re.compile(r"kernel (?P<name>\w+)\((?P<parameters>[^;]*)(?:; (?P<symbo
 _ENTRY = re.compile(r"entry (?P<name>\w+)\((?P<symbols>.*)\)")
 
 
-@dataclass
-class _Line:
-    number: int
-    text: str
-    at: Location = UNKNOWN
-    inside: list[_Line] = field(default_factory=list["_Line"])
-
-
 def parse(text: str) -> Program:
     """The program that a text spells. UserError names the line that is none."""
-    top, locations = _lines(text)
-    current = 0
     kernels: list[Kernel] = []
     entries: list[Entry] = []
     weights: list[tuple[str, str]] = []
     messages: list[str] = []
-
-    def reader(line: _Line) -> _Reader:
-        return _Reader(locations, line)
-
-    for line in top:
-        current = line.number
+    for line in read_lines(text):
+        reader = _Reader(line)
         try:
             word = line.text.split(" ", 1)[0]
             if word == "kernel":
-                kernels.append(reader(line).kernel(line))
+                kernels.append(reader.kernel(line))
             elif word == "entry":
-                entries.append(reader(line).entry(line))
+                entries.append(reader.entry(line))
             elif word == "weight":
                 name, digest = line.text.split()[1:]
                 weights.append((name, digest))
@@ -92,62 +76,9 @@ def parse(text: str) -> Program:
                 messages.append(json.loads(line.text.split(" ", 2)[2]))
             else:
                 raise SpellingError("expected kernel, entry, weight or message")
-        except _LineError as error:
-            raise _error(error.line, str(error.reason)) from None
-        except (SpellingError, ValueError, IndexError) as error:
-            raise _error(current, str(error)) from None
+        except (SpellingError, ValueError, IndexError, SyntaxError) as error:
+            raise line_error(reader.line.number, str(error)) from None
     return Program(tuple(kernels), tuple(entries), tuple(weights), tuple(messages))
-
-
-def _error(number: int, why: str) -> UserError:
-    return UserError(f"line {number} of a loop program cannot be read", why=why)
-
-
-class _LineError(Exception):
-    def __init__(self, line: int, reason: str) -> None:
-        self.line, self.reason = line, reason
-        super().__init__(reason)
-
-
-def _lines(text: str) -> tuple[list[_Line], dict[int, Location]]:
-    """The lines as a tree by indentation, and the table of locations."""
-    root = _Line(0, "")
-    stack: list[tuple[int, _Line]] = [(-1, root)]
-    locations: dict[int, Location] = {}
-    marks: list[tuple[_Line, int]] = []
-    for number, raw in enumerate(text.splitlines(), 1):
-        if not raw.strip():
-            continue
-        if raw.startswith("location "):
-            try:
-                _read_location(raw, locations)
-            except (ValueError, KeyError, IndexError) as error:
-                raise _error(number, str(error)) from None
-            continue
-        indent = len(raw) - len(raw.lstrip(" "))
-        body, _, mark = raw.strip().partition("  @")
-        line = _Line(number, body)
-        if mark:
-            marks.append((line, int(mark)))
-        while stack[-1][0] >= indent:
-            stack.pop()
-        stack[-1][1].inside.append(line)
-        stack.append((indent, line))
-    for line, mark in marks:
-        if mark not in locations:
-            raise _error(line.number, f"there is no location {mark}")
-        line.at = locations[mark]
-    return root.inside, locations
-
-
-def _read_location(text: str, locations: dict[int, Location]) -> None:
-    decoder = json.JSONDecoder()
-    number, rest = text.removeprefix("location ").split(" ", 1)
-    file, end = decoder.raw_decode(rest)
-    line, rest = rest[end + 1 :].split(" ", 1)
-    function, end = decoder.raw_decode(rest)
-    outer = rest[end:].removeprefix(" inlined ").strip()
-    locations[int(number)] = Location(file, int(line), function, locations[int(outer)] if outer else None)
 
 
 def _match(pattern: re.Pattern[str], text: str, expected: str) -> re.Match[str]:
@@ -170,15 +101,14 @@ def _split(text: str) -> list[str]:
 
 
 class _Reader:
-    """Reads one kernel or entry."""
+    """Reads one kernel or entry; ``line`` is the one that is being read."""
 
-    def __init__(self, locations: Mapping[int, Location], line: _Line) -> None:
-        self.locations = locations
+    def __init__(self, line: Line) -> None:
         self.line = line
 
     # --- kernels and entries -------------------------------------------------------------------
 
-    def kernel(self, line: _Line) -> Kernel:
+    def kernel(self, line: Line) -> Kernel:
         match = _match(_KERNEL, line.text, "kernel name(x: f32 read, …; n, …)")
         scope = Scope()
         parameters: list[Parameter] = []
@@ -189,7 +119,7 @@ class _Reader:
         symbols = self.symbols(match["symbols"] or "", scope)
         return Kernel(match["name"], tuple(parameters), symbols, self.block(line.inside, scope), line.at)
 
-    def entry(self, line: _Line) -> Entry:
+    def entry(self, line: Line) -> Entry:
         match = _match(_ENTRY, line.text, "entry name(n, …)")
         scope = Scope()
         symbols = self.symbols(match["symbols"], scope)
@@ -212,7 +142,8 @@ class _Reader:
             inputs, outputs = tuple(_split(parts["inputs"])), tuple(_split(parts["outputs"]))
             workspace, worker = (self.size(parts[k], scope) for k in ("workspace", "worker_bytes"))
         except KeyError as missing:
-            raise _LineError(line.number, f"the entry has no {missing.args[0]}") from None
+            self.line = line
+            raise SpellingError(f"the entry has no {missing.args[0]}") from None
         return Entry(
             match["name"], symbols, tuple(buffers), inputs, outputs, tuple(offsets), workspace, worker, body, line.at
         )
@@ -240,24 +171,21 @@ class _Reader:
 
     # --- statements ----------------------------------------------------------------------------
 
-    def block(self, lines: list[_Line], scope: Scope) -> Block:
+    def block(self, lines: list[Line], scope: Scope) -> Block:
         """The statements of a block; what they define is seen by later ones and stays in ``scope``."""
         block: list[Stmt] = []
         for line in lines:
             self.line = line
-            try:
-                if line.text == "else":
-                    before = block.pop() if block else None
-                    if not isinstance(before, If):
-                        raise SpellingError("else without an if")
-                    block.append(replace(before, otherwise=self.block(line.inside, scope.inner())))
-                else:
-                    block.append(self.statement(line, scope))
-            except (SpellingError, ValueError, SyntaxError) as error:
-                raise _LineError(line.number, str(error)) from None
+            if line.text == "else":
+                before = block.pop() if block else None
+                if not isinstance(before, If):
+                    raise SpellingError("else without an if")
+                block.append(replace(before, otherwise=self.block(line.inside, scope.inner())))
+            else:
+                block.append(self.statement(line, scope))
         return tuple(block)
 
-    def statement(self, line: _Line, scope: Scope) -> Stmt:
+    def statement(self, line: Line, scope: Scope) -> Stmt:
         text, at = line.text, line.at
         word, _, rest = text.partition(" ")
         if word == "let":
@@ -301,7 +229,7 @@ class _Reader:
         match = _match(re.compile(r"(\w+)(?:\[(.*)\])?"), text, "a buffer")
         return View(match[1], self.size(match[2], scope) if match[2] else 0)
 
-    def loop(self, line: _Line, scope: Scope) -> Loop:
+    def loop(self, line: Line, scope: Scope) -> Loop:
         match = _match(_FOR, line.text, "for axis in lo..hi")
         lo, hi = self.size(match["lo"], scope), self.size(match["hi"], scope)
         grain = match["grain"]

@@ -168,3 +168,8 @@ def test_deep_chains_print() -> None:
     for _ in range(100):
         value = Apply(F32, "add", (value, Const(F32, 1.0)))
     assert expr_text(value).count("+") == 100
+
+
+def test_messages_and_weights() -> None:
+    program = Program((), (), (("w", "00ff"),), ('index "i"  @1', "a\nb", "ü"))
+    assert parse(to_text(program)) == program
