@@ -28,9 +28,12 @@ from tcc.ops import (
     reduction,
     rounding,
     scaled_dot_product,
+    scattering,
     selection,
+    slicing,
     sorting,
     transcendental,
+    unpooling,
 )
 from tcc.ops.arithmetic import (
     abs,
@@ -123,9 +126,7 @@ from tcc.ops.indexing import (
 )
 from tcc.ops.layout import (
     broadcast_to,
-    concatenate,
     flip,
-    pad_to,
     reshape,
     transpose,
 )
@@ -202,6 +203,10 @@ from tcc.ops.selection import (
     stop_gradient,
     where,
 )
+from tcc.ops.slicing import (
+    concatenate,
+    pad_to,
+)
 from tcc.ops.sorting import (
     argsort,
     sort,
@@ -263,11 +268,14 @@ TABLE: Mapping[str, Op] = _table(
     reduction,
     cumulative,
     layout,
+    slicing,
     creation,
     contraction,
     gathering,
+    scattering,
     convolving,
     pooling,
+    unpooling,
     sorting,
     control,
     nonlinear,

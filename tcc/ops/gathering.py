@@ -1,8 +1,8 @@
-"""Reading and writing at positions that are data: gather, take_along_axis, scatter_add, scatter_set, index."""
+"""Reading at positions that are data: gather, take_along_axis, index."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,14 @@ from tcc.errors import UserError
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import I64, DType
-from tcc.ir.forms import Access, Coordinates, Generic, Nest, Scatter
+from tcc.ir.forms import Access, Coordinates, Generic, Nest
 from tcc.ir.graph import Attributes, Value
 from tcc.ir.op import Array, Op, Sample
 from tcc.ir.scalar import SCALARS, Expr
 from tcc.ir.types import TensorType
 from tcc.ops import axes as axis_rules
 from tcc.ops import batching, samples
-from tcc.ops.elementwise import ANY, NUMBER
+from tcc.ops.elementwise import ANY
 from tcc.ops.operands import node, show
 
 Types = tuple[TensorType, ...]
@@ -53,7 +53,8 @@ def _index_shape(name: str, indices: Types) -> tuple[Size, ...]:
     return indices[0].shape
 
 
-def _gathered_shape(name: str, x: TensorType, indices: Types, attributes: Attributes) -> tuple[Size, ...]:
+def gathered_shape(name: str, x: TensorType, indices: Types, attributes: Attributes) -> tuple[Size, ...]:
+    """The shape of what indices pick out of ``x``. UserError when they do not fit."""
     axes: Axes = attributes["axes"]
     place: int = attributes["position"]
     if len(axes) != len(indices) or len(set(axes)) != len(axes) or not all(0 <= a < x.rank for a in axes):
@@ -65,15 +66,15 @@ def _gathered_shape(name: str, x: TensorType, indices: Types, attributes: Attrib
 
 
 def _gather_type(types: Types, attributes: Attributes) -> Types:
-    return (types[0].with_shape(_gathered_shape("gather", types[0], types[1:], attributes)),)
+    return (types[0].with_shape(gathered_shape("gather", types[0], types[1:], attributes)),)
 
 
-def _split(c: Coordinates, place: int, index_rank: int) -> tuple[Coordinates, Coordinates]:
+def split(c: Coordinates, place: int, index_rank: int) -> tuple[Coordinates, Coordinates]:
     """The coordinates of the indices, and those of the axes that are not indexed."""
     return c[place : place + index_rank], (*c[:place], *c[place + index_rank :])
 
 
-def _joined(axes: Axes, at: Sequence[Size], rest: Sequence[Size]) -> Coordinates:
+def joined(axes: Axes, at: Sequence[Size], rest: Sequence[Size]) -> Coordinates:
     """Coordinates of the indexed operand: ``at`` on ``axes``, ``rest`` on the others in order."""
     others = iter(rest)
     return tuple(at[axes.index(i)] if i in axes else next(others) for i in range(len(at) + len(rest)))
@@ -84,17 +85,17 @@ def _gather_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
     axes: Axes = attributes["axes"]
 
     def body(access: Access, space: Coordinates, _reduced: Coordinates) -> tuple[Expr, ...]:
-        inner, rest = _split(space, attributes["position"], indices[0].rank)
+        inner, rest = split(space, attributes["position"], indices[0].rank)
         found = [position_in(access, access.read(1 + k, inner), x.shape[a]) for k, a in enumerate(axes)]
         guard: Expr | None = None
         for _, needed in found:
             guard = needed if guard is None else guard if needed is None else guard & needed
-        return (access.read(0, _joined(axes, [at for at, _ in found], rest), guard),)
+        return (access.read(0, joined(axes, [at for at, _ in found], rest), guard),)
 
     return Nest(results[0].shape, body)
 
 
-def _place_axes(x_rank: int, axes: Axes, place: int, index_rank: int) -> Any:
+def place_axes(x_rank: int, axes: Axes, place: int, index_rank: int) -> Any:
     """How to transpose between NumPy's ``x[indices]`` with ``axes`` in front, and the result."""
     kept = [i for i in range(x_rank) if i not in axes]
     order = [
@@ -106,18 +107,19 @@ def _place_axes(x_rank: int, axes: Axes, place: int, index_rank: int) -> Any:
 
 
 def _gather_reference(x: Array, *indices: Array, axes: Axes, position: int) -> Any:
-    kept, order = _place_axes(x.ndim, axes, position, indices[0].ndim)
+    kept, order = place_axes(x.ndim, axes, position, indices[0].ndim)
     front = np.transpose(x, (*axes, *kept))
-    return np.array(np.transpose(front[tuple(_signed(i) for i in indices)], order))
+    return np.array(np.transpose(front[tuple(signed(i) for i in indices)], order))
 
 
-def _signed(index: Array) -> Array:
+def signed(index: Array) -> Array:
+    """Indices as NumPy wants them, for the references."""
     return index.astype(np.int64)
 
 
 def _gather_gradient(g: Value, x: Value, *rest: Value, axes: Axes, position: int) -> tuple[Value | None, ...]:
     indices = rest[:-1]
-    spread = node(SCATTER_ADD, ops.zeros_like(x), g, *indices, axes=axes, position=position)
+    spread = node(ops.TABLE["scatter_add"], ops.zeros_like(x), g, *indices, axes=axes, position=position)
     return (spread, *(None for _ in indices))
 
 
@@ -136,15 +138,15 @@ def _batch_gather(
     rows = ops.iota(together[0].type.shape, 0)
     found = node(GATHER, x, rows, *together, axes=(0, *shifted), position=0)
     inner = together[0].type.rank - 1
-    return (_moved(found, 1, inner, 1 + place),)
+    return (moved(found, 1, inner, 1 + place),)
 
 
-def _moved(x: Value, start: int, count: int, place: int) -> Value:
+def moved(x: Value, start: int, count: int, place: int) -> Value:
     """``count`` axes from ``start`` on moved to begin at ``place`` of the result."""
     return ops.moveaxis(x, tuple(range(start, start + count)), tuple(range(place, place + count)))
 
 
-_INDEXED: tuple[tuple[tuple[int, ...], tuple[int, ...], Axes, int], ...] = (
+INDEXED: tuple[tuple[tuple[int, ...], tuple[int, ...], Axes, int], ...] = (
     ((5,), (3,), (0,), 0),
     ((5, 4), (2, 3), (0,), 0),
     ((5, 4), (3,), (1,), 1),
@@ -156,16 +158,17 @@ _INDEXED: tuple[tuple[tuple[int, ...], tuple[int, ...], Axes, int], ...] = (
 )
 
 
-def _indices(
+def random_indices(
     x: tuple[int, ...], shape: tuple[int, ...], axes: Axes, dtype: DType, rng: np.random.Generator
 ) -> list[Array]:
+    """Indices in the range of each indexed axis, negative ones too."""
     lows = [0 if dtype.kind == "uint" else -x[a] for a in axes]
     return [rng.integers(low, x[a], shape).astype(dtype.numpy) for low, a in zip(lows, axes, strict=True)]
 
 
 def _gather_samples(dtypes: tuple[DType, ...], rng: np.random.Generator) -> Iterator[Sample]:
-    for x, shape, axes, place in _INDEXED:
-        indices = _indices(x, shape, axes, dtypes[1], rng)
+    for x, shape, axes, place in INDEXED:
+        indices = random_indices(x, shape, axes, dtypes[1], rng)
         yield Sample(
             (samples.random(dtypes[0], x, rng), *indices),
             {"axes": axes, "position": place},
@@ -213,12 +216,12 @@ def _along_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
 def _along_gradient(g: Value, x: Value, indices: Value, _y: Value, axis: int) -> tuple[Value, None]:
     rank = x.type.rank
     places = [indices if i == axis else ops.iota(indices.type.shape, i) for i in range(rank)]
-    return node(SCATTER_ADD, ops.zeros_like(x), g, *places, axes=tuple(range(rank)), position=0), None
+    return node(ops.TABLE["scatter_add"], ops.zeros_like(x), g, *places, axes=tuple(range(rank)), position=0), None
 
 
 def _along_samples(dtypes: tuple[DType, ...], rng: np.random.Generator) -> Iterator[Sample]:
     for x, shape, axis in (((5,), (3,), 0), ((3, 4), (3, 2), 1), ((3, 4), (5, 4), 0), ((3, 4), (0, 4), 0)):
-        (indices,) = _indices(x, shape, (axis,), dtypes[1], rng)
+        (indices,) = random_indices(x, shape, (axis,), dtypes[1], rng)
         yield Sample((samples.random(dtypes[0], x, rng), indices), {"axis": axis}, f"{x} at {shape}")
 
 
@@ -230,7 +233,7 @@ TAKE_ALONG_AXIS = Op(
     form=Generic(_along_nest),
     gradient=_along_gradient,
     batch=batching.along("take_along_axis"),
-    reference=lambda x, indices, axis: np.take_along_axis(x, _signed(indices), axis),
+    reference=lambda x, indices, axis: np.take_along_axis(x, signed(indices), axis),
     samples=_along_samples,
     tolerance=0,
 )
@@ -277,127 +280,5 @@ INDEX = Op(
     samples=samples.shapes(
         (((4,),), {"axis": 0, "at": 3}), (((3, 4),), {"axis": 1, "at": 0}), (((0, 2),), {"axis": 1, "at": 1})
     ),
-    tolerance=0,
-)
-
-
-# --- scatter ------------------------------------------------------------------------------------
-
-
-def _scatter_type(types: Types, attributes: Attributes) -> Types:
-    x, updates, *indices = types
-    wanted = _gathered_shape("scatter", x, tuple(indices), attributes)
-    if updates.shape != wanted or updates.dtype != x.dtype:
-        raise UserError(f"scatter: updates are {updates}", why=f"expected {x.with_shape(wanted)}")
-    return (x,)
-
-
-def _locate(access: Access, c: Coordinates, types: Types, attributes: Attributes) -> Coordinates:
-    x, _updates, *indices = types
-    axes: Axes = attributes["axes"]
-    inner, rest = _split(c, attributes["position"], indices[0].rank)
-    found = [position_in(access, access.read(2 + k, inner), x.shape[a])[0] for k, a in enumerate(axes)]
-    return _joined(axes, found, rest)
-
-
-def _update(access: Access, c: Coordinates, _types: Types, _attributes: Attributes) -> Expr:
-    return access.read(1, c)
-
-
-def _scatter_form(combine: str) -> Scatter:
-    return Scatter(combine, lambda types, attributes: types[1].shape, _locate, _update)
-
-
-def _scatter_reference(combine: Callable[[Array, Any, Array], None]) -> Callable[..., Any]:
-    def reference(x: Array, updates: Array, *indices: Array, axes: Axes, position: int) -> Any:
-        kept, order = _place_axes(x.ndim, axes, position, indices[0].ndim)
-        front: Any = np.array(np.transpose(x, (*axes, *kept)), order="C", copy=True)
-        combine(front, tuple(_signed(i) for i in indices), np.transpose(updates, np.argsort(order)))
-        result: Array = np.array(np.transpose(front, np.argsort((*axes, *kept))))
-        return result
-
-    return reference
-
-
-def _add_at(x: Array, places: Any, updates: Array) -> None:
-    if x.dtype.kind not in "fV":
-        np.add.at(x, places, updates)
-        return
-    wide = x.astype(np.float64)
-    np.add.at(wide, places, updates.astype(np.float64))
-    x[...] = wide.astype(x.dtype)
-
-
-def _set_at(x: Array, places: Any, updates: Array) -> None:
-    x[places] = updates
-
-
-def _scatter_add_gradient(
-    g: Value, _x: Value, _updates: Value, *rest: Value, axes: Axes, position: int
-) -> tuple[Value | None, ...]:
-    indices = rest[:-1]
-    return (g, node(GATHER, g, *indices, axes=axes, position=position), *(None for _ in indices))
-
-
-def _scatter_set_gradient(
-    g: Value, x: Value, updates: Value, *rest: Value, axes: Axes, position: int
-) -> tuple[Value | None, ...]:
-    indices = rest[:-1]
-    named: dict[str, Any] = {"axes": axes, "position": position}
-    kept = node(SCATTER_SET, g, ops.zeros_like(updates), *indices, **named)
-    # Of updates to one place only the last is seen: each is numbered, and the winners are read back.
-    number = ops.reshape(ops.iota((updates.type.size,)), updates.type.shape)
-    winners = node(SCATTER_SET, ops.zeros_like(x, I64), number, *indices, **named)
-    won = ops.equal(node(GATHER, winners, *indices, **named), number)
-    to_updates = ops.where(won, node(GATHER, g, *indices, **named), 0)
-    return (kept, to_updates, *(None for _ in indices))
-
-
-def _batch_scatter(name: str) -> Callable[..., tuple[Value]]:
-    def rule(size: Size, operands: Sequence[Value], batched: Sequence[bool], attributes: Attributes) -> tuple[Value]:
-        x, updates, *indices = (batching.led(size, v, b) for v, b in zip(operands, batched, strict=True))
-        rows = ops.iota(indices[0].type.shape, 0)
-        inner = indices[0].type.rank - 1
-        front = _moved(updates, 1 + attributes["position"], inner, 1)
-        axes = (0, *(a + 1 for a in attributes["axes"]))
-        return (node(ops.TABLE[name], x, front, rows, *indices, axes=axes, position=0),)
-
-    return rule
-
-
-def _scatter_samples(dtypes: tuple[DType, ...], rng: np.random.Generator) -> Iterator[Sample]:
-    for x, shape, axes, place in _INDEXED:
-        indices = _indices(x, shape, axes, dtypes[2], rng)
-        kept = axis_rules.without(x, axes)
-        updates = samples.random(dtypes[0], (*kept[:place], *shape, *kept[place:]), rng)  # pyright: ignore[reportArgumentType]
-        yield Sample(
-            (samples.random(dtypes[0], x, rng), updates, *indices),
-            {"axes": axes, "position": place},
-            f"{x} at {shape} on {axes}",
-        )
-
-
-SCATTER_ADD = Op(
-    name="scatter_add",
-    doc="x with updates added at positions given by data (see `gather`); repeated positions add up, in order.",
-    operands=(f"x: {NUMBER}", f"updates: {NUMBER}", "*indices: int|uint"),
-    infer=_scatter_type,
-    form=_scatter_form("add"),
-    gradient=_scatter_add_gradient,
-    batch=_batch_scatter("scatter_add"),
-    reference=_scatter_reference(_add_at),
-    samples=_scatter_samples,
-)
-
-SCATTER_SET = Op(
-    name="scatter_set",
-    doc="x with elements replaced at positions given by data (see `gather`); of repeated positions the last one stays.",
-    operands=(f"x: {ANY}", f"updates: {ANY}", "*indices: int|uint"),
-    infer=_scatter_type,
-    form=_scatter_form("set"),
-    gradient=_scatter_set_gradient,
-    batch=_batch_scatter("scatter_set"),
-    reference=_scatter_reference(_set_at),
-    samples=_scatter_samples,
     tolerance=0,
 )

@@ -17,9 +17,10 @@ from tcc.ir.dim import Dim, Size
 from tcc.ir.dtype import BOOL, I64
 from tcc.ir.graph import Value
 from tcc.ops import axes
-from tcc.ops.gathering import GATHER, INDEX, SCATTER_ADD, SCATTER_SET, TAKE_ALONG_AXIS
-from tcc.ops.layout import SLICE
+from tcc.ops.gathering import GATHER, INDEX, TAKE_ALONG_AXIS
 from tcc.ops.operands import Operand, common_dtype, error, node, value
+from tcc.ops.scattering import SCATTER_ADD, SCATTER_SET
+from tcc.ops.slicing import SLICE
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import tcc.ops as ops
 from tcc.errors import UserError
 from tcc.ir import dim
 from tcc.ir.dim import Size
-from tcc.ir.dtype import I64, DType
+from tcc.ir.dtype import DType
 from tcc.ir.forms import Access, Coordinates, Nest, Window
 from tcc.ir.graph import Attributes, Value
-from tcc.ir.op import NOT_DIFFERENTIABLE, Array, Op, Sample
+from tcc.ir.op import Array, Op, Sample
 from tcc.ir.scalar import SCALARS, Const, Expr, compute_dtype, lowest
 from tcc.ir.types import TensorType
 from tcc.ops import batching, samples
@@ -32,17 +32,18 @@ def slides(shape: Sequence[Size], attributes: Mapping[str, Any]) -> list[Slide]:
     return [Slide(size, w, s, low, high, l, r) for size, w, s, (low, high), l, r in columns]
 
 
-def _pooled_shape(types: Types, attributes: Attributes) -> tuple[Size, ...]:
+def pooled_shape(types: Types, attributes: Attributes) -> tuple[Size, ...]:
+    """The number of windows along each axis. UserError when an attribute has no entry for each."""
     if any(len(attributes[n]) != types[0].rank for n in _NAMES):
         raise UserError(f"pooling {types[0]}", why=f"expected {', '.join(_NAMES)} to have an entry for each axis")
     return tuple(s.count for s in slides(types[0].shape, attributes))
 
 
 def _pooled(types: Types, attributes: Attributes) -> Types:
-    return (types[0].with_shape(_pooled_shape(types, attributes)),)
+    return (types[0].with_shape(pooled_shape(types, attributes)),)
 
 
-def _flat(offsets: Coordinates, window: Sequence[Size]) -> Size:
+def place_number(offsets: Coordinates, window: Sequence[Size]) -> Size:
     """A place in a window as a number."""
     result: Size = 0
     for offset, size in zip(offsets, window, strict=True):
@@ -50,14 +51,15 @@ def _flat(offsets: Coordinates, window: Sequence[Size]) -> Size:
     return result
 
 
-def _under(
+def place_under(
     access: Access, moves: Sequence[Slide], space: Coordinates, offsets: Coordinates
 ) -> tuple[Coordinates, Expr | None]:
+    """The coordinates under a place of a window, and whether there is an element (None: always)."""
     found = [m.under(p, o) for m, p, o in zip(moves, space, offsets, strict=True)]
     return tuple(c for c, _ in found), access.inside([c for _, conditions in found for c in conditions])
 
 
-def _places(
+def elements_under(
     shape: Sequence[int], attributes: Mapping[str, Any]
 ) -> Iterator[tuple[tuple[int, ...], int, tuple[int, ...]]]:
     """For the references: (window, number of the place in it, coordinates under it), where there is an element."""
@@ -70,45 +72,33 @@ def _places(
                 yield at, number, tuple(dim.evaluate(c, {}) for c, _ in found)
 
 
-def _counts(shape: Sequence[int], attributes: Mapping[str, Any]) -> tuple[int, ...]:
+def window_counts(shape: Sequence[int], attributes: Mapping[str, Any]) -> tuple[int, ...]:
+    """For the references: the number of windows along each axis."""
     return tuple(dim.evaluate(m.count, {}) for m in slides(shape, attributes))
 
 
-_BATCH = batching.prefixed(window=1, strides=1, padding=(0, 0), lhs_dilation=1, rhs_dilation=1)
+BATCH = batching.prefixed(window=1, strides=1, padding=(0, 0), lhs_dilation=1, rhs_dilation=1)
 
 
-def _samples(extra: str = "") -> Any:
-    """Samples of pooling; ``extra`` adds the operands of the ops that gradients need."""
-
-    def generate(dtypes: tuple[DType, ...], rng: np.random.Generator) -> Iterator[Sample]:
-        calls: tuple[tuple[tuple[int, ...], dict[str, Any]], ...] = (
-            ((1, 4, 4, 2), {"window": (1, 2, 2, 1), "strides": (1, 2, 2, 1)}),
-            ((2, 5), {"window": (1, 3), "padding": ((0, 0), (1, 1))}),
-            ((6, 5), {"window": (2, 3), "strides": (1, 2), "padding": ((1, 0), (0, 1)), "rhs_dilation": (2, 1)}),
-            ((5,), {"window": (3,), "strides": (3,), "padding": ((2, 2),)}),
-            ((0, 3), {"window": (1, 2)}),
-        )
-        for shape, given in calls:
-            n = len(shape)
-            attributes = {
-                "strides": (1,) * n,
-                "padding": ((0, 0),) * n,
-                "lhs_dilation": (1,) * n,
-                "rhs_dilation": (1,) * n,
-                **given,
-            }
-            x = samples.distinct(dtypes[0], shape, rng)
-            if not extra:
-                yield Sample((x,), attributes, f"{shape} {given}")
-                continue
-            winners = _argmax_reference(x, **attributes)
-            if extra == "take":
-                yield Sample((x, winners), attributes, f"{shape} {given}")
-            else:
-                g = samples.random(dtypes[0], winners.shape, rng)
-                yield Sample((g, winners), {**attributes, "shape": shape}, f"{shape} {given}")
-
-    return generate
+def pool_samples(dtypes: tuple[DType, ...], rng: np.random.Generator) -> Iterator[Sample]:
+    """Samples of pooling: strides, paddings, dilations, windows that do not divide, nothing at all."""
+    calls: tuple[tuple[tuple[int, ...], dict[str, Any]], ...] = (
+        ((1, 4, 4, 2), {"window": (1, 2, 2, 1), "strides": (1, 2, 2, 1)}),
+        ((2, 5), {"window": (1, 3), "padding": ((0, 0), (1, 1))}),
+        ((6, 5), {"window": (2, 3), "strides": (1, 2), "padding": ((1, 0), (0, 1)), "rhs_dilation": (2, 1)}),
+        ((5,), {"window": (3,), "strides": (3,), "padding": ((2, 2),)}),
+        ((0, 3), {"window": (1, 2)}),
+    )
+    for shape, given in calls:
+        n = len(shape)
+        attributes = {
+            "strides": (1,) * n,
+            "padding": ((0, 0),) * n,
+            "lhs_dilation": (1,) * n,
+            "rhs_dilation": (1,) * n,
+            **given,
+        }
+        yield Sample((samples.distinct(dtypes[0], shape, rng),), attributes, f"{shape} {given}")
 
 
 # --- sum_pool -----------------------------------------------------------------------------------
@@ -119,7 +109,7 @@ def _sum_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
     accumulator = compute_dtype(types[0].dtype)
 
     def body(access: Access, space: Coordinates, reduced: Coordinates) -> tuple[Expr, ...]:
-        at, guard = _under(access, moves, space, reduced)
+        at, guard = place_under(access, moves, space, reduced)
         return (SCALARS.cast(access.read(0, at, guard), accumulator),)
 
     return Nest(results[0].shape, body, tuple(attributes["window"]), "add", (accumulator,))
@@ -127,8 +117,8 @@ def _sum_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
 
 def _sum_reference(x: Array, **attributes: Any) -> Any:
     wide = {"f": np.float64, "V": np.float64, "c": np.complex128}.get(x.dtype.kind, x.dtype)
-    result = np.zeros(_counts(x.shape, attributes), wide)
-    for at, _, under in _places(x.shape, attributes):
+    result = np.zeros(window_counts(x.shape, attributes), wide)
+    for at, _, under in elements_under(x.shape, attributes):
         result[at] += x[under].astype(wide)
     return result.astype(x.dtype)
 
@@ -153,9 +143,9 @@ SUM_POOL = Op(
     infer=_pooled,
     form=Window("pool", _sum_nest),
     gradient=_sum_gradient,
-    batch=batching.leading("sum_pool", _BATCH),
+    batch=batching.leading("sum_pool", BATCH),
     reference=_sum_reference,
-    samples=_samples(),
+    samples=pool_samples,
 )
 
 # --- max_pool -----------------------------------------------------------------------------------
@@ -166,7 +156,7 @@ def _max_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
     dtype = compute_dtype(types[0].dtype)
 
     def body(access: Access, space: Coordinates, reduced: Coordinates) -> tuple[Expr, ...]:
-        at, guard = _under(access, moves, space, reduced)
+        at, guard = place_under(access, moves, space, reduced)
         element = SCALARS.cast(access.read(0, at, guard), dtype)
         return (element if guard is None else SCALARS.where(guard, element, Const(dtype, lowest(dtype))),)
 
@@ -175,15 +165,15 @@ def _max_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
 
 def _max_reference(x: Array, **attributes: Any) -> Any:
     low = -np.inf if x.dtype.kind in "fV" else np.iinfo(x.dtype).min
-    result = np.full(_counts(x.shape, attributes), low, x.dtype)
-    for at, _, under in _places(x.shape, attributes):
+    result = np.full(window_counts(x.shape, attributes), low, x.dtype)
+    for at, _, under in elements_under(x.shape, attributes):
         result[at] = np.maximum(result[at], x[under])
     return result
 
 
 def _max_gradient(g: Value, x: Value, _y: Value, **attributes: Any) -> tuple[Value]:
-    winners = node(ARGMAX_POOL, x, **attributes)
-    return (node(MAX_UNPOOL, g, winners, **attributes, shape=x.type.shape),)
+    winners = node(ops.TABLE["argmax_pool"], x, **attributes)
+    return (node(ops.TABLE["max_unpool"], g, winners, **attributes, shape=x.type.shape),)
 
 
 MAX_POOL = Op(
@@ -194,156 +184,10 @@ MAX_POOL = Op(
     infer=_pooled,
     form=Window("pool", _max_nest),
     gradient=_max_gradient,
-    batch=batching.leading("max_pool", _BATCH),
+    batch=batching.leading("max_pool", BATCH),
     reference=_max_reference,
-    samples=_samples(),
+    samples=pool_samples,
     tolerance=0,
-)
-
-
-def _argmax_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
-    moves = slides(types[0].shape, attributes)
-    dtype = compute_dtype(types[0].dtype)
-
-    def body(access: Access, space: Coordinates, reduced: Coordinates) -> tuple[Expr, ...]:
-        at, guard = _under(access, moves, space, reduced)
-        element = SCALARS.cast(access.read(0, at, guard), dtype)
-        number = access.position(_flat(reduced, attributes["window"]), I64)
-        if guard is None:
-            return element, number
-        none = Const(I64, int(np.iinfo(np.int64).max))
-        return SCALARS.where(guard, element, Const(dtype, lowest(dtype))), SCALARS.where(guard, number, none)
-
-    return Nest(results[0].shape, body, tuple(attributes["window"]), "argmax", (dtype, I64), lambda parts: (parts[1],))
-
-
-def _argmax_reference(x: Array, **attributes: Any) -> Any:
-    counts = _counts(x.shape, attributes)
-    result = np.full(counts, np.iinfo(np.int64).max, np.int64)
-    best: dict[tuple[int, ...], Any] = {}
-    for at, number, under in _places(x.shape, attributes):
-        element = x[under]
-        if at not in best or element > best[at] or (np.isnan(element) and not np.isnan(best[at])):
-            best[at] = element
-            result[at] = number
-    return result
-
-
-ARGMAX_POOL = Op(
-    name="argmax_pool",
-    doc="The place in its window (a row-major number, i64) of each element that `max_pool` gives; the first of equals.",
-    operands=("x: int|uint|float",),
-    infer=lambda types, attributes: (TensorType(I64, _pooled_shape(types, attributes)),),
-    form=Window("pool", _argmax_nest),
-    gradient=NOT_DIFFERENTIABLE,
-    batch=batching.leading("argmax_pool", _BATCH),
-    reference=_argmax_reference,
-    samples=_samples(),
-    tolerance=0,
-)
-
-# --- the gradient of max_pool, and its own ------------------------------------------------------
-
-
-def _unpool_type(types: Types, attributes: Attributes) -> Types:
-    g, winners = types
-    shape: tuple[Size, ...] = attributes["shape"]
-    pooled = _pooled_shape((g.with_shape(shape),), attributes)
-    if g.shape != pooled or winners.shape != pooled:
-        raise UserError(f"max_unpool: {g} and {winners}", why=f"expected the shape {pooled}")
-    return (g.with_shape(shape),)
-
-
-def _unpool_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
-    moves = slides(attributes["shape"], attributes)
-    dtype = compute_dtype(types[0].dtype)
-
-    def body(access: Access, space: Coordinates, reduced: Coordinates) -> tuple[Expr, ...]:
-        found = [m.over(c, o) for m, c, o in zip(moves, space, reduced, strict=True)]
-        guard = access.inside([c for _, conditions in found for c in conditions])
-        at = tuple(c for c, _ in found)
-        number = access.position(_flat(reduced, attributes["window"]), I64)
-        won = SCALARS.eq(access.read(1, at, guard), number)
-        won = won if guard is None else won & guard
-        return (SCALARS.where(won, SCALARS.cast(access.read(0, at, guard), dtype), Const(dtype, 0.0)),)
-
-    return Nest(results[0].shape, body, tuple(attributes["window"]), "add", (dtype,))
-
-
-def _unpool_reference(g: Array, winners: Array, shape: tuple[int, ...], **attributes: Any) -> Any:
-    result = np.zeros(shape, np.float64)
-    for at, number, under in _places(shape, attributes):
-        if winners[at] == number:
-            result[under] += float(g[at])
-    return result.astype(g.dtype)
-
-
-def _unpool_gradient(
-    g: Value, _x: Value, winners: Value, _y: Value, shape: tuple[Size, ...], **attributes: Any
-) -> tuple[Value, None]:
-    del shape
-    return node(TAKE_POOL, g, winners, **attributes), None
-
-
-MAX_UNPOOL = Op(
-    name="max_unpool",
-    doc="The transpose of `max_pool`: zeros of ``shape``, with each element of g added where `argmax_pool` points.",
-    operands=("g: float", "winners: i64"),
-    infer=_unpool_type,
-    form=Window("pool", _unpool_nest),
-    gradient=_unpool_gradient,
-    batch=batching.leading(
-        "max_unpool",
-        batching.prefixed(window=1, strides=1, padding=(0, 0), lhs_dilation=1, rhs_dilation=1, shape=batching.SIZE),
-    ),
-    reference=_unpool_reference,
-    samples=_samples("unpool"),
-)
-
-
-def _take_type(types: Types, attributes: Attributes) -> Types:
-    x, winners = types
-    pooled = _pooled_shape(types, attributes)
-    if winners.shape != pooled:
-        raise UserError(f"take_pool: {x} and {winners}", why=f"expected winners of the shape {pooled}")
-    return (x.with_shape(pooled),)
-
-
-def _take_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
-    moves = slides(types[0].shape, attributes)
-    dtype = compute_dtype(types[0].dtype)
-
-    def body(access: Access, space: Coordinates, reduced: Coordinates) -> tuple[Expr, ...]:
-        at, guard = _under(access, moves, space, reduced)
-        number = access.position(_flat(reduced, attributes["window"]), I64)
-        won = SCALARS.eq(access.read(1, space), number)
-        return (SCALARS.where(won, SCALARS.cast(access.read(0, at, guard), dtype), Const(dtype, 0.0)),)
-
-    return Nest(results[0].shape, body, tuple(attributes["window"]), "add", (dtype,))
-
-
-def _take_reference(x: Array, winners: Array, **attributes: Any) -> Any:
-    result = np.zeros(winners.shape, x.dtype)
-    for at, number, under in _places(x.shape, attributes):
-        if winners[at] == number:
-            result[at] = x[under]
-    return result
-
-
-def _take_gradient(g: Value, x: Value, winners: Value, _y: Value, **attributes: Any) -> tuple[Value, None]:
-    return node(MAX_UNPOOL, g, winners, **attributes, shape=x.type.shape), None
-
-
-TAKE_POOL = Op(
-    name="take_pool",
-    doc="The element of x under each window at the place that `argmax_pool` numbers; 0 where there is none.",
-    operands=("x: float", "winners: i64"),
-    infer=_take_type,
-    form=Window("pool", _take_nest),
-    gradient=_take_gradient,
-    batch=batching.leading("take_pool", _BATCH),
-    reference=_take_reference,
-    samples=_samples("take"),
 )
 
 # --- functions ----------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from tcc.ir import dim
 from tcc.ir.dim import Dim, Size
 from tcc.ir.graph import Value
 from tcc.ops import axes
-from tcc.ops.layout import DIAGONAL, part, parts
+from tcc.ops.layout import DIAGONAL
 from tcc.ops.operands import Operand, error, node, promoted, value
+from tcc.ops.slicing import part, parts
 
 
 def expand_dims(a: Operand, axis: axes.Axes) -> Value:
