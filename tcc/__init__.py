@@ -7,6 +7,7 @@ NumPy only.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from tcc.version import VERSION
@@ -34,10 +35,10 @@ def __getattr__(name: str) -> Any:
     """The public names, and every op as a function of traced values or NumPy arrays (``tcc.zeros``, ``tcc.erf``)."""
     if name in _WHERE:
         found = getattr(importlib.import_module(_WHERE[name]), name)
-    elif name in _MODULES:
-        found = importlib.import_module(f"tcc.{name}")
     elif name.startswith("_"):
         raise AttributeError(f"module 'tcc' has no attribute '{name}'")
+    elif importlib.util.find_spec(f"tcc.{name}") is not None:
+        found = importlib.import_module(f"tcc.{name}")
     else:
         found = importlib.import_module("tcc.frontends.numpy").op(name)
     globals()[name] = found

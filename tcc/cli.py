@@ -36,6 +36,8 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except TccError as error:
             self._fail(ctx, error)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             name = f"'{error.filename}': " if error.filename else ""
             self._fail(ctx, UserError(f"{name}{error.strerror or error}"))

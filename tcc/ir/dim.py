@@ -12,15 +12,12 @@ its space is not empty.
 
 from __future__ import annotations
 
-import ast
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import gcd
 from typing import Union
-
-from tcc.errors import UserError
 
 Size = Union[int, "Dim"]
 
@@ -48,8 +45,12 @@ class FloorDiv:
     numerator: Size
     denominator: Size
 
-    def __str__(self) -> str:
+    @cached_property
+    def _text(self) -> str:
         return f"{_factor(self.numerator)}//{_factor(self.denominator)}"
+
+    def __str__(self) -> str:
+        return self._text
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,12 @@ class Extremum:
     kind: str
     arguments: tuple[Size, ...]
 
-    def __str__(self) -> str:
+    @cached_property
+    def _text(self) -> str:
         return f"{self.kind}({', '.join(map(str, self.arguments))})"
+
+    def __str__(self) -> str:
+        return self._text
 
 
 Atom = Union[Symbol, FloorDiv, Extremum]
@@ -120,6 +125,10 @@ class Dim:
         return mod(other, self)
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         text = ""
         for monomial, coefficient in self.terms:
             factors = [f"{a}" if p == 1 else "*".join([_atom(a)] * p) for a, p in monomial]
@@ -550,46 +559,3 @@ def _atom_bounds(atom: Atom) -> tuple[int | None, int | None]:
     if atom.kind == "min":
         return (pick(known_low) if len(known_low) == len(lows) else None), (pick(known_high) if known_high else None)
     return (pick(known_low) if known_low else None), (pick(known_high) if len(known_high) == len(highs) else None)
-
-
-def parse(text: str, resolve: Callable[[str], Size] = symbol) -> Size:
-    """The size that a text such as ``2*n + 1`` or ``min(n, m//2)`` spells.
-
-    ``resolve`` gives the size of a name. UserError when the text is no size.
-    """
-    try:
-        return _parse_node(ast.parse(text.strip(), mode="eval").body, resolve)
-    except (SyntaxError, TypeError):
-        raise UserError(
-            f"'{text}' is not a size", why="expected integers, names, + - * // %, min(…) and max(…)"
-        ) from None
-
-
-def _parse_node(node: ast.expr, resolve: Callable[[str], Size]) -> Size:
-    match node:
-        case ast.Constant(value=int(value)) if not isinstance(value, bool):
-            return value
-        case ast.Name(id=name):
-            return resolve(name)
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return 0 - _parse_node(operand, resolve)
-        case ast.BinOp(left=left, op=op, right=right):
-            a, b = _parse_node(left, resolve), _parse_node(right, resolve)
-            match op:
-                case ast.Add():
-                    return a + b
-                case ast.Sub():
-                    return a - b
-                case ast.Mult():
-                    return a * b
-                case ast.FloorDiv():
-                    return floordiv(a, b)
-                case ast.Mod():
-                    return mod(a, b)
-                case _:
-                    raise TypeError
-        case ast.Call(func=ast.Name(id="min" | "max" as kind), args=arguments):
-            parts = [_parse_node(a, resolve) for a in arguments]
-            return minimum(*parts) if kind == "min" else maximum(*parts)
-        case _:
-            raise TypeError

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tcc.errors import Place, TccError, UserError
-from tcc.ir import dim, dtype, types
+from tcc.ir import dim, dtype, size_text, types
 from tcc.ir.dim import Size
 from tcc.ir.graph import Constant
 from tcc.ir.location import Location
@@ -129,7 +129,7 @@ class Reader:
         return self.located(lambda: types.parse(text, self.sizes))
 
     def size(self, text: str) -> Size:
-        return self.located(lambda: dim.parse(text, lambda n: self.sizes.setdefault(n, dim.symbol(n))))
+        return self.located(lambda: size_text.parse(text, lambda n: self.sizes.setdefault(n, dim.symbol(n))))
 
     def listed(self, closing: str, item: Callable[[], T]) -> list[T]:
         """Items separated by commas, one more allowed at the end, and the closing bracket."""

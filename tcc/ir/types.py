@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tcc.errors import UserError
-from tcc.ir import dim, dtype
+from tcc.ir import dim, dtype, size_text
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 
@@ -90,7 +90,7 @@ def _parse_size(text: str, known: dict[str, Size]) -> Size:
     def resolve(name: str) -> Size:
         return known.setdefault(name, dim.symbol(name))
 
-    size = dim.parse(text, resolve)
+    size = size_text.parse(text, resolve)
     low = dim.bounds(size)[1]
     if low is not None and low < 0:
         raise UserError(f"the size '{text.strip()}' is negative")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcc.errors import UserError
-from tcc.ir import dim
+from tcc.ir import dim, size_text
 from tcc.ir.dim import Size
 
 SIZES = {"n": (1, 9), "m": (1, 7), "k": (2, 5)}
@@ -66,7 +66,7 @@ def test_arithmetic_agrees_with_integers(a: Size, b: Size, sizes: dict[str, int]
 @settings(max_examples=400, deadline=None)
 @given(expressions(), values)
 def test_text_and_substitution_keep_the_value(size: Size, sizes: dict[str, int]) -> None:
-    again = dim.parse(str(size), SYMBOLS.__getitem__)
+    again = size_text.parse(str(size), SYMBOLS.__getitem__)
     assert dim.evaluate(again, sizes) == dim.evaluate(size, sizes)
     assert dim.substitute(size, sizes) == dim.evaluate(size, sizes)
 
@@ -96,4 +96,4 @@ def test_equal_polynomials_are_equal() -> None:
 @pytest.mark.parametrize("text", ["n +", "n ** 2", "f(n)", "1.5", "True", "n[0]", ""])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="is not a size"):
-        dim.parse(text)
+        size_text.parse(text)
