@@ -1,6 +1,6 @@
 """Fit the polynomials of tcc/lowering/polynomials and write coefficients.py there.
 
-    python tools/fit_polynomials.py [NAME ...]
+    python tools/fit_polynomials.py
 
 Each row of `FITS` asks for the polynomial P of least degree that is as near to a function g as the
 goal says, in the sense of the largest |(P - g)·weight| over an interval. The fits are by Remez's exchange
@@ -380,6 +380,11 @@ from collections.abc import Mapping
 def main() -> None:
     """Write the file."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    OUTPUT.write_text(generated())
+
+
+def generated() -> str:
+    """The text of coefficients.py."""
     mp.mp.dps = 60
     lines = [HEADER, "POLYNOMIALS: Mapping[str, Mapping[str, tuple[float, ...]]] = {\n"]
     by_name: dict[str, list[Fit]] = {}
@@ -389,7 +394,6 @@ def main() -> None:
         lines.append(f'    "{name}": {{\n')
         for fit in fits:
             coefficients, bits = solve(fit)
-            print(f"{fit.name} {fit.dtype}: degree {len(coefficients) - 1}, {bits:.1f} bits")
             lines += [
                 f"        # {fit.meaning}; to {bits:.1f} bits\n",
                 f'        "{fit.dtype}": {_tuple(coefficients)},\n',
@@ -406,11 +410,13 @@ def main() -> None:
     lines.append("}\n\nTURNS: tuple[int, ...] = (\n")
     lines += [f"    0x{word:08X},\n" for word in turns()]
     lines.append(")\n")
-    OUTPUT.write_text("".join(lines))
+    return "".join(lines)
 
 
 def _tuple(values: list[float]) -> str:
-    return "(" + ", ".join(repr(v) for v in values) + ",)"
+    if len(values) == 1:
+        return f"({values[0]!r},)"
+    return "(\n" + "".join(f"            {v!r},\n" for v in values) + "        )"
 
 
 if __name__ == "__main__":

@@ -256,8 +256,17 @@ class Lanes:
         return vector.reduction(ir.IntegerType.get_signless(1), kind, self.value)
 
     def is_constant(self) -> bool:
-        owner = self.value.owner
-        return isinstance(owner, ir.OpView | ir.Operation) and owner.operation.name == "arith.constant"
+        """Whether this is a literal, or one in all lanes."""
+        value = self.value
+        if _maker(value) == "vector.broadcast":
+            value = value.owner.operation.operands[0]
+        return _maker(value) == "arith.constant"
+
+
+def _maker(value: ir.Value) -> str:
+    """The name of the operation that gives a value; empty for an argument of a block."""
+    owner = value.owner
+    return "" if isinstance(owner, ir.Block) else owner.operation.name
 
 
 def replaced_if(condition: Any, body: Callable[[], Sequence[Lanes]], values: Sequence[Lanes]) -> list[Lanes]:

@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tcc import errors
 from tcc.errors import InternalError
@@ -31,17 +31,17 @@ class Worker:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
+        self._complaints: IO[bytes] | None = None
 
-    def request(self, head: dict[str, Any], text: str = "") -> tuple[dict[str, Any], list[bytes]]:
-        """The answer to one request; see `tcc.targets.worker.answer`.
+    def request(self, head: dict[str, Any], text: str) -> list[bytes]:
+        """The outputs for one request; see `tcc.targets.worker.answer`.
 
         Raises the error that the worker answers, and InternalError with LLVM's last words when it dies.
         """
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
-        before = os.fstat(self._complaints.fileno()).st_size
+        before = self._size()
         try:
             write_frame(process.stdin, json.dumps(head).encode())
             write_frame(process.stdin, text.encode())
@@ -58,7 +58,7 @@ class Worker:
         if "error" in answer:
             error = answer["error"]
             raise getattr(errors, error.pop("kind"))(**error)
-        return answer, outputs
+        return outputs
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -79,6 +79,7 @@ class Worker:
         if self._process is not None and self._process.poll() is not None:
             self.close()
         if self._process is None:
+            self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _BOOT, *_roots()],
                 stdin=subprocess.PIPE,
@@ -89,9 +90,14 @@ class Worker:
             )
         return self._process
 
+    def _size(self) -> int:
+        return os.fstat(self._complaints.fileno()).st_size if self._complaints else 0
+
     def _death(self, status: int, before: int) -> InternalError:
-        self._complaints.seek(max(before, os.fstat(self._complaints.fileno()).st_size - 2000))
-        said = self._complaints.read().decode(errors="replace").strip()
+        said = ""
+        if self._complaints is not None:
+            self._complaints.seek(max(before, self._size() - 2000))
+            said = self._complaints.read().decode(errors="replace").strip()
         how = f"exit status {status}" if status >= 0 else signal.Signals(-status).name
         return InternalError(
             f"the code generator ended unexpectedly ({how})",
@@ -113,7 +119,6 @@ class CodeGenerator:
         self._idle = [Worker() for _ in range(self._workers)]
         self._busy: list[Worker] = []
         self._changed = threading.Condition()
-        self._host: Machine | None = None
 
     def _after_fork(self) -> None:
         workers = [*self._idle, *self._busy]
@@ -127,21 +132,6 @@ class CodeGenerator:
         InternalError when LLVM refuses the text or dies of it; UserError on an unknown triple.
         """
         head = {"machine": dataclasses.asdict(machine), "outputs": list(outputs)}
-        return dict(zip(outputs, self._request(head, llvm_ir)[1], strict=True))
-
-    def host(self) -> Machine:
-        """The machine this process runs on."""
-        if self._host is None:
-            self._host = Machine(**self._request({"host": True})[0]["machine"])
-        return self._host
-
-    def close(self) -> None:
-        """End the idle workers; they start again at need."""
-        with self._changed:
-            for worker in self._idle:
-                worker.close()
-
-    def _request(self, head: dict[str, Any], text: str = "") -> tuple[dict[str, Any], list[bytes]]:
         with self._changed:
             while not self._idle:
                 self._changed.wait()
@@ -149,12 +139,18 @@ class CodeGenerator:
             worker = self._idle.pop()
             self._busy.append(worker)
         try:
-            return worker.request(head, text)
+            return dict(zip(outputs, worker.request(head, llvm_ir), strict=True))
         finally:
             with self._changed:
                 self._busy.remove(worker)
                 self._idle.append(worker)
                 self._changed.notify()
+
+    def close(self) -> None:
+        """End the idle workers; they start again at need."""
+        with self._changed:
+            for worker in self._idle:
+                worker.close()
 
 
 SHARED = CodeGenerator()

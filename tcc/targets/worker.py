@@ -8,7 +8,6 @@ Imports neither MLIR nor NumPy, to start fast. Ends when its input does or its p
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
@@ -27,12 +26,10 @@ from tcc.targets.machine import Machine
 def answer(request: Mapping[str, Any], text: str) -> tuple[dict[str, Any], list[bytes]]:
     """The JSON part and the outputs for one request.
 
-    ``{"host": true}`` asks for this machine; ``{"machine": {…}, "outputs": ["llvm", "assembly",
-    "object"]}`` for code. An error comes back as ``{"error": {kind, what, why, fix}}``.
+    A request is ``{"machine": {…}, "outputs": ["llvm", "assembly", "object"]}``. An error comes back as
+    ``{"error": {kind, what, why, fix}}``.
     """
     try:
-        if request.get("host"):
-            return {"machine": dataclasses.asdict(llvm.host())}, []
         machine, outputs = Machine(**request["machine"]), list(request["outputs"])
         made = llvm.compile_outputs(text, machine, outputs)
         return {"outputs": outputs}, [made[name] for name in outputs]

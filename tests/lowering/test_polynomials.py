@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import mpmath as mp
@@ -190,3 +193,11 @@ def test_equal_bits_on_all_tiers_and_lengths():
                     expected = compiled(True).run(case(c.op, dtype), *operands)
                     got = library.run(c, *operands)
                     assert np.array_equal(got, expected, equal_nan=True), (c.symbol, machine.cpu)
+
+
+@pytest.mark.slow
+def test_the_coefficients_are_what_the_tool_writes():
+    root = Path(__file__).parents[2]
+    script = "import fit_polynomials; print(fit_polynomials.generated(), end='')"
+    text = subprocess.check_output([sys.executable, "-c", script], cwd=root / "tools", text=True)
+    assert text == (root / "tcc/lowering/polynomials/coefficients.py").read_text()

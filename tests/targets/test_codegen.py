@@ -11,6 +11,7 @@ import pytest
 
 from tcc.errors import InternalError, UserError
 from tcc.targets.codegen import CodeGenerator
+from tcc.targets.llvm import host
 from tcc.targets.machine import Machine
 
 ADD = "define i32 @add(i32 %x, i32 %y) {\n  %s = add i32 %x, %y\n  ret i32 %s\n}\n"
@@ -56,7 +57,7 @@ def test_large_texts(generator):
 
 
 def test_host_is_usable(generator):
-    assert generator.compile(ADD, generator.host())["object"]
+    assert generator.compile(ADD, host())["object"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_fatal_error_of_llvm_is_an_error_and_the_next_request_works(generator):
 
 
 def test_a_killed_idle_worker_is_replaced(generator):
-    generator.host()
+    generator.compile(ADD, X86)
     pid = _worker_of(generator)
     os.kill(pid, signal.SIGKILL)
     time.sleep(0.2)
@@ -115,7 +116,7 @@ def test_threads_share_a_generator():
 
 
 def test_fork(generator):
-    generator.host()
+    generator.compile(ADD, X86)
     child = os.fork()
     if child == 0:
         try:
@@ -128,7 +129,9 @@ def test_fork(generator):
 
 def test_the_worker_ends_with_its_parent():
     script = (
-        "import os, time\nfrom tcc.targets.codegen import SHARED\nSHARED.host()\n"
+        "import os, time\nfrom tcc.targets.codegen import SHARED\n"
+        "from tcc.targets.machine import Machine\n"
+        "SHARED.compile('', Machine('x86_64-unknown-linux-gnu'))\n"
         "print(SHARED._idle[-1]._process.pid, flush=True)\n"
         # A forked child that does not know of the worker keeps the pipe open.
         "import ctypes\nlibc = ctypes.CDLL(None)\n"
