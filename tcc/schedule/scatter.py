@@ -13,7 +13,7 @@ from tcc.ir.scalar import SCALARS, Expr
 from tcc.schedule.axes import coefficient
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
-from tcc.schedule.program import Store
+from tcc.schedule.program import If, Store
 
 
 def emit(task: Task) -> list[Emitted]:
@@ -43,9 +43,11 @@ def _emit(kernel: KernelBuilder, task: Task, lanes: int, copies: int) -> str:
         places[axis.name] = dim.axis(last, axis.extent)
     at = tuple(dim.substitute(c, places) for c in root.coordinates)
     target: list[Size] = []
+    exists: list[Expr | None] = []
 
     def body(access: Access) -> tuple[Expr, ...]:
         target[:] = form.locate(access, at, types, attributes)
+        exists[:] = [access.inside((result.type.size - 1,))]
         return (form.update(access, at, types, attributes),)
 
     (element,) = kernel.complete(node, body)
@@ -56,7 +58,9 @@ def _emit(kernel: KernelBuilder, task: Task, lanes: int, copies: int) -> str:
         kernel.touch_buffer(name, result.type.dtype, kind)
     kernel.note(index, "store")
     combine = "" if form.combine == "set" else form.combine
-    kernel.add(Store(name, index, value, combine, unique=False, location=node.location))
+    store = Store(name, index, value, combine, unique=False, location=node.location)
+    # A result that may have no element has no place for updates whose indices are out of range.
+    kernel.add(store if exists[0] is None else If(exists[0], (store,), location=node.location))
     stride = coefficient(index, last)
     splits = isinstance(stride, int) and stride != 0 and last not in kernel.touches[-1].indirect
     for _ in task.group.axes:
