@@ -19,9 +19,10 @@ from tcc.lowering.combine import combined
 from tcc.lowering.cpu import unfolded
 from tcc.lowering.frame import Frame, Storage
 from tcc.lowering.mlir import ir
-from tcc.lowering.registers import Register, any_of, both, broadcast, either, select, shuffle
+from tcc.lowering.registers import Register, any_of, both, broadcast, either, integer, multiply, select, shuffle
 from tcc.lowering.registers import constant as constant_register
 from tcc.lowering.tile import LANES, Coordinate, Tile
+from tcc.lowering.transpose import transposed
 from tcc.schedule.program import Load, Store
 
 
@@ -64,6 +65,25 @@ class Target:
             return memory.offset(self.storage.address, index.evaluate(self.frame, self.size, at), self._cell)
         return memory.offset(self.address(at), index.lane_offsets(self.frame, self.stride, at), self._cell)
 
+    def side_by_side(self) -> str | None:
+        """A loop whose copies are neighbours in memory, in whole vectors, while the lanes are not."""
+        if self.stride is None or (isinstance(self.stride, int) and abs(self.stride) <= 1):
+            return None
+        if self.storage.dtype.is_complex:
+            return None
+        for name, copies in self.frame.copies.items():
+            distance, _ = index.linear(self.size, name)
+            if distance == 1 and self.frame.axes[name].lanes == 1 and copies % self.frame.lanes == 0:
+                return name
+        return None
+
+    def rows(self, at: Coordinate) -> list[ir.Value]:
+        """The address in each lane."""
+        assert self.stride is not None
+        first = self.address(at)
+        distance = index.evaluate(self.frame, self.stride, at)
+        return [memory.offset(first, multiply(distance, integer(n)), self._cell) for n in range(self.frame.lanes)]
+
     def _lets(self) -> set[str]:
         """The axes over which lets in the index vary."""
         names = (s.name for s in dim.symbols(self.size))
@@ -102,11 +122,37 @@ def load(frame: Frame, node: Load, guard: Tile | None) -> Tile:
         return _guarded(frame, load(frame, node, _any_lane(frame, guard)), guard)
     varies = target.varies | (guard.varies if guard is not None else frozenset())
     axes = frame.ordered(varies)
+    side = target.side_by_side() if guard is None and frame.mask is None else None
+    if side is not None:
+        return _load_blocks(target, side, axes)
     parts: list[Register] = []
     for at in frame.grid(axes):
         mask = _joined(mask_at(frame, varies, at), guard.at(at)[0] if guard is not None else None)
         parts.append(_read(target, at, mask))
     return frame.tile(node.dtype, axes, parts)
+
+
+def _load_blocks(target: Target, side: str, axes: tuple[str, ...]) -> Tile:
+    """A load of which the copies of ``side`` are neighbours: vectors along them, transposed."""
+    frame, dtype, lanes = target.frame, target.storage.dtype, target.frame.lanes
+    parts: dict[tuple[int, ...], Register] = {}
+    for at in frame.grid(axes):
+        if at[side] % lanes == 0:
+            rows = [memory.load_vector(row, dtype, lanes)[0] for row in target.rows(at)]
+            for n, column in enumerate(transposed(rows)):
+                parts[tuple({**at, side: at[side] + n}.values())] = (column,)
+    return frame.tile(dtype, axes, [parts[tuple(at.values())] for at in frame.grid(axes)])
+
+
+def _store_blocks(target: Target, side: str, axes: tuple[str, ...], value: Tile, nontemporal: bool) -> None:
+    """A store of which the copies of ``side`` are neighbours: transposed, then vectors along them."""
+    frame, lanes = target.frame, target.frame.lanes
+    frame.function.streams |= nontemporal
+    for at in frame.grid(axes):
+        if at[side] % lanes == 0:
+            columns = [broadcast(value.at({**at, side: at[side] + n})[0], lanes) for n in range(lanes)]
+            for row, vector in zip(target.rows(at), transposed(columns), strict=True):
+                memory.store_vector(row, (vector,), target.storage.dtype, nontemporal=nontemporal)
 
 
 def _any_lane(frame: Frame, guard: Tile) -> Tile:
@@ -153,6 +199,10 @@ def store(frame: Frame, node: Store, value: Tile) -> None:
             where=node.location.place(),
         )
     axes = frame.ordered(target.varies)
+    side = target.side_by_side() if not node.combine and frame.mask is None else None
+    if side is not None and {side, LANES} <= value.varies:
+        _store_blocks(target, side, axes, value, node.nontemporal)
+        return
     for at in frame.grid(axes):
         mask = mask_at(frame, target.varies, at)
         new = value.at(at)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tcc.ir import dim
 from tcc.ir.dim import Dim, Extremum, FloorDiv, Size, Symbol
-from tcc.ir.dtype import I64, DType
+from tcc.ir.dtype import BOOL, I32, I64, DType
 from tcc.lowering.frame import Frame
 from tcc.lowering.lanes import element_type
 from tcc.lowering.mlir import arith, ir
@@ -135,6 +135,39 @@ def _steps(frame: Frame, stride: Size, at: Coordinate, dtype: DType) -> ir.Value
     factor = integer(stride) if isinstance(stride, int) else evaluate(frame, stride, at)
     narrowed = broadcast(narrow(factor, dtype), frame.lanes)
     return arith.muli(narrowed, narrow(steps(frame.lanes), dtype))
+
+
+def nonnegative(frame: Frame, size: Size) -> Tile:
+    """Whether a (resolved) size is at least 0.
+
+    Where it moves by a constant along the lanes, the lanes in which it is are the first or the last
+    ones: their number is clamped as a scalar, and compared in 32 bits instead of 64.
+    """
+    axes = frame.ordered(varies(frame, size))
+    stride = lane_stride(frame, size)
+    parts: list[tuple[ir.Value, ...]] = []
+    for at in frame.grid(axes):
+        if not isinstance(stride, int) or stride == 0:
+            parts.append((compare("ge", evaluate(frame, size, at), integer(0)),))
+            continue
+        # size = first + stride·lane. Rising: lane ≥ -(first // stride); falling: lane < first // -stride + 1.
+        rising = stride > 0
+        first = evaluate(frame, size, at, first_lane=True)
+        whole = _divided(first, abs(stride))
+        bound = subtract(integer(0), whole) if rising else add(whole, integer(1))
+        bound = arith.minsi(arith.maxsi(bound, integer(0)), integer(frame.lanes))
+        lanes = steps(frame.lanes, 1, element_type(I32))
+        parts.append((compare("ge" if rising else "lt", lanes, broadcast(narrow(bound, I32), frame.lanes)),))
+    return frame.tile(BOOL, axes, parts)
+
+
+def _divided(value: ir.Value, divisor: int) -> ir.Value:
+    """A scalar divided by a positive constant, rounded down."""
+    if divisor & (divisor - 1) == 0:
+        return arith.shrsi(value, integer(divisor.bit_length() - 1))
+    quotient = arith.divsi(value, integer(divisor))
+    below = compare("lt", subtract(value, multiply(quotient, integer(divisor))), integer(0))
+    return select(below, (subtract(quotient, integer(1)),), (quotient,))[0]
 
 
 def lane_offsets(frame: Frame, stride: Size, at: Coordinate) -> ir.Value:

@@ -166,11 +166,10 @@ entry f(n)
     assert at[0] == 77
 
 
-def test_transpose() -> None:
-    code = machine("""
+TRANSPOSE = """
 kernel k(X: f32 read, Y: f32 write; m, n)
-  for j in 0..n copies 16
-    for i in 0..m lanes 16
+  for j in 0..n{outer}
+    for i in 0..m{inner}
       Y[j*m + i] = X[i*n + j]
 entry f(m, n)
   buffer x: f32[m*n] argument
@@ -181,11 +180,45 @@ entry f(m, n)
   worker_bytes 0
   body
     call k(x, y; m, n)
-""")
+"""
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"), [(" copies 16", " lanes 16"), (" lanes 8", " copies 16"), (" copies 8", " lanes 4 copies 2")]
+)
+def test_transpose(outer: str, inner: str) -> None:
+    code = machine(TRANSPOSE.format(outer=outer, inner=inner))
+    whole = code.text.split("@p__k(")[1].split("\n}")[0]
+    assert whole.count("shufflevector") >= 4 * 2 * 2
     for m, n in [(16, 16), (50, 33), (1, 1), (15, 17), (64, 48)]:
         x = floats(m, n)
         _, (y,) = code.run("f", [x], {"m": m, "n": n})
         np.testing.assert_array_equal(y.reshape(n, m), x.T)
+
+
+@pytest.mark.parametrize("text", ["3*i - 7", "11 - 2*i", "i - n", "5 - i", "n - 3 - i"])
+def test_comparisons_of_positions(text: str) -> None:
+    code = machine(f"""
+kernel k(Y: bool write; n)
+  for i in 0..n lanes 8 copies 2
+    Y[4*i] = position[i64]({text}) >= i64(0)
+    Y[4*i + 1] = position[i64]({text}) > i64(2)
+    Y[4*i + 2] = i64(-1) <= position[i64]({text})
+    Y[4*i + 3] = position[i64](i + 1) < position[i64]({text})
+entry f(n)
+  buffer y: bool[4*n] argument
+  inputs
+  outputs y
+  workspace 0
+  worker_bytes 0
+  body
+    call k(y; n)
+""")
+    n = 45
+    _, (y,) = code.run("f", [], {"n": n})
+    value = np.array([eval(text, {"i": i, "n": n}) for i in range(n)])
+    expected = np.stack([value >= 0, value > 2, value >= -1, np.arange(n) + 1 < value], axis=1)
+    np.testing.assert_array_equal(y.reshape(n, 4), expected)
 
 
 def test_a_gather_checks_its_indices() -> None:
