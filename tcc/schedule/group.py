@@ -296,7 +296,7 @@ class _Grouper:
 
     def _whole(self, group: Group, value: Value) -> None:
         """The group reads all of a stored value."""
-        self.reads(group, value, axes_of(value.type.shape, "all"), frozenset())
+        self.reads(group, value, whole(value), frozenset())
 
     def _record(self, group: Group, node: Node) -> None:
         """The group makes and stores the node."""
@@ -509,6 +509,11 @@ class _Grouper:
                     seen.add(user)
                     stack.append(user)
         return False
+
+
+def whole(value: Value) -> Coordinates:
+    """The coordinates that stand for a read of all of a value."""
+    return tuple(dim.symbol(f"all{k}") for k in range(value.type.rank))
 
 
 def _is_short(extent: Size) -> bool:

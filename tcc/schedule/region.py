@@ -13,7 +13,7 @@ from tcc.ir.graph import Constant, Graph, Node, Value
 from tcc.schedule import buffers, opaque, row, scan, scatter
 from tcc.schedule.element import Emitted, Task
 from tcc.schedule.facts import Facts
-from tcc.schedule.group import Group, Grouping, group
+from tcc.schedule.group import Group, Grouping, group, whole
 from tcc.schedule.program import Copy, Loop, Stmt, View
 
 
@@ -128,7 +128,7 @@ class Region:
                 self.host.used(self.views[value])
             return
         if g.kind == "scatter":
-            self._scatter_start(number, node)
+            self._scatter_start(number, g, node)
         names, views = self.named(g)
         emitters: dict[str, Callable[[Task], list[Emitted]]] = {
             "row": row.emit,
@@ -174,10 +174,11 @@ class Region:
             names[value] = name
         return names, {names[v]: self.views[v] for v in names if v in self.views}
 
-    def _scatter_start(self, number: int, node: Node) -> None:
+    def _scatter_start(self, number: int, g: Group, node: Node) -> None:
         """The result begins as the first operand: that operand's buffer if it dies here, else a copy."""
         result, operand = node.results[0], node.operands[0]
-        if result not in self.views and self._dies(number, operand, result):
+        alone = operand.type.rank > 0 and set(g.reads[operand]) == {whole(operand)}
+        if result not in self.views and alone and self._dies(number, operand, result):
             self.views[result] = self.views[operand]
             return
         source, target = self.views[operand], self.place(result)

@@ -9,8 +9,6 @@ import hypothesis.strategies as st
 import tcc.ops as ops
 from tcc.ir import dim
 from tcc.ir.graph import Value
-from tcc.ops.cumulative import cumsum
-from tcc.ops.sorting import sort
 
 UNARY = ("negative", "abs", "exp", "tanh", "sin", "floor", "square", "arctan", "sign")
 BINARY = ("add", "subtract", "multiply", "maximum", "minimum", "less", "fmax")
@@ -30,7 +28,7 @@ def bounded(x: Value) -> Value:
 def builders(draw: st.DrawFn, most: int = 12) -> Any:
     """A function from input values to some outputs, as a list of choices played back."""
     steps = draw(
-        st.lists(st.tuples(st.integers(0, 12), *(st.integers(0, 10**6) for _ in range(4))), min_size=1, max_size=most)
+        st.lists(st.tuples(st.integers(0, 22), *(st.integers(0, 10**6) for _ in range(4))), min_size=4, max_size=most)
     )
     outputs = draw(st.lists(st.integers(0, 10**6), min_size=1, max_size=3))
 
@@ -73,13 +71,47 @@ def _play(pool: list[Value], kind: int, a: int, b: int, c: int, d: int) -> Value
         case 8 if rank:
             return ops.pad(bounded(x), [(d % 2, c % 3)] + [(0, 0)] * (rank - 1), constant_values=0.5)
         case 9 if rank:
-            return cumsum(bounded(x), axis=axis)
+            return ops.cumsum(bounded(x), axis=axis)
         case 10 if rank == 2 and y.type.rank == 2:
             return ops.matmul(bounded(x), ops.transpose(bounded(x)))
         case 11 if rank:
-            return ops.flip(x, axis=axis) if d % 2 else sort(bounded(x), axis=axis)
+            return ops.flip(x, axis=axis) if d % 2 else ops.sort(bounded(x), axis=axis)
         case 12 if rank:
             return ops.reshape(x, (-1,)) if d % 2 else ops.exp(ops.subtract(bounded(x), ops.sum(bounded(x))))
+        case 13 if rank:
+            order = ops.argsort(bounded(x), axis=axis)
+            return ops.take_along_axis(x, order, axis=axis)
+        case 14 if rank:
+            index = ops.argsort(ops.sum(bounded(x), axis=tuple(k for k in range(rank) if k != axis)))
+            return ops.take(x, index, axis=axis)
+        case 15 if rank:
+            vectors = [v for v in pool if v.type.rank == 1 and v.type.shape[0] == x.type.shape[axis]]
+            index = ops.argsort(bounded(vectors[b % len(vectors)])) if vectors else ops.arange(x.type.shape[axis])
+            turned = ops.moveaxis(bounded(x), axis, 0)
+            return ops.scatter_add(turned, ops.minimum(index, 1), ops.multiply(turned, 0.5)) if d % 2 else turned
+        case 16:
+            return ops.where(ops.less(bounded(x), 0.1), bounded(x), -1.0)
+        case 17 if rank:
+            e = ops.exp(
+                ops.subtract(
+                    bounded(x),
+                    ops.max(ops.pad(bounded(x), [(int(k == axis), 0) for k in range(rank)]), axis=axis, keepdims=True),
+                )
+            )
+            return ops.divide(e, ops.add(ops.sum(e, axis=axis, keepdims=True), 1.0))
+        case 18 if rank:
+            return ops.stack([bounded(x), ops.negative(bounded(x))], axis=axis)
+        case 19 if rank:
+            step = 1 + d % 3
+            return ops.getitem(x, (slice(None),) * axis + (slice(None, None, -step if c % 2 else step),))
+        case 20 if rank == 2:
+            vectors = [v for v in pool if v.type.rank == 1 and v.type.shape[0] == x.type.shape[1]]
+            return ops.matmul(bounded(x), bounded(vectors[b % len(vectors)])) if vectors else None
+        case 21:
+            narrow = ops.astype(bounded(x), ("float32", "int8", "bool", "int64", "float16")[d % 5])
+            return ops.add(real(narrow), 0.25)
+        case 22 if rank == 2:
+            return ops.tril(x) if d % 2 else ops.reshape(ops.var(bounded(x), axis=None), (1, 1))
         case _:
             return None
     return None
