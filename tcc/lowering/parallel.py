@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from tcc.errors import InternalError
 from tcc.lowering import index
+from tcc.lowering.carried import Run
 from tcc.lowering.cpu import streaming
 from tcc.lowering.frame import Frame, Function, Storage
 from tcc.lowering.function import (
@@ -19,7 +20,6 @@ from tcc.lowering.function import (
     service_types,
     store_word,
 )
-from tcc.lowering.loop import Run
 from tcc.lowering.memory import offset, pointer
 from tcc.lowering.mlir import arith, ir, llvm, scf
 from tcc.lowering.registers import both, compare, i64, integer

@@ -11,6 +11,7 @@ from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dtype import BOOL
 from tcc.lowering import access, host, index, loop, memory, parallel
+from tcc.lowering.carried import narrow_mask
 from tcc.lowering.expression import evaluate
 from tcc.lowering.frame import Frame, Storage
 from tcc.lowering.mlir import ir, llvm, scf
@@ -97,7 +98,7 @@ def _if(frame: Frame, condition: Tile, body: Block, otherwise: Block) -> None:
 def _masked(frame: Frame, condition: Tile, body: Block) -> Iterator[None]:
     """Within the block only iterations live for which the condition holds; loops are not entered for none."""
     with frame.scope():
-        loop.narrow_mask(frame, condition, inhabited=False)
+        narrow_mask(frame, condition, inhabited=False)
         assert frame.mask is not None
         tile = frame.mask.tile
         if not any(isinstance(s, (Loop, Switch, If)) for s in body):
