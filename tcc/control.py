@@ -140,7 +140,7 @@ def _scan_arrays(step: Step, init: Any, xs: Any, length: Any, reverse: bool) -> 
     arrays = [np.asarray(x) for x in stacks]
     count = int(cast(Any, _length([a.shape[0] if a.ndim else None for a in arrays], length)))
     if count == 0:
-        return traced_or_computed(_scan, "scan")(step, init, xs, length, reverse)
+        return _no_steps(step, init, arrays, xs_tree)
     carry, rows, tree = init, list[list[Any]](), Tree("none")
     for index in reversed(range(count)) if reverse else range(count):
         carry, y = step(carry, unflatten(xs_tree, [a[index] for a in arrays]))
@@ -148,3 +148,13 @@ def _scan_arrays(step: Step, init: Any, xs: Any, length: Any, reverse: bool) -> 
         rows.append(leaves)
     ordered = rows[::-1] if reverse else rows
     return carry, unflatten(tree, [np.stack([np.asarray(x) for x in column]) for column in zip(*ordered, strict=True)])
+
+
+def _no_steps(step: Step, init: Any, stacks: Sequence[Any], xs_tree: Tree) -> tuple[Any, Any]:
+    """``init``, and ``ys`` without elements, of the types that one step on zeros has."""
+    with np.errstate(all="ignore"):
+        carry, y = step(init, unflatten(xs_tree, [np.zeros(a.shape[1:], a.dtype) for a in stacks]))
+    starts, tree = flatten(init)
+    kept = [np.asarray(s, np.asarray(c).dtype) for s, c in zip(starts, flatten(carry)[0], strict=True)]
+    rows, ys_tree = flatten(y)
+    return unflatten(tree, kept), unflatten(ys_tree, [np.zeros((0, *np.shape(r)), np.asarray(r).dtype) for r in rows])

@@ -194,3 +194,11 @@ def test_wrong_uses() -> None:
         tcc.vmap(loss, in_axes=(None, 3))(B, A)
     with pytest.raises(UserError, match="nested differently"):
         tcc.vmap(loss, in_axes=(0, 0, 0))(B, A)
+
+
+def test_a_scan_of_no_steps_computes_on_arrays() -> None:
+    """The step sees arrays, not traced values, so that it may index NumPy arrays with them."""
+    table = np.arange(6.0).reshape(2, 3)
+    with tcc.eager():
+        carry, ys = tcc.scan(lambda c, i: (c + table[0, i], {"y": c > 1}), 0, np.zeros(0, "i8"))
+    assert (carry.dtype, carry.shape, ys["y"].dtype, ys["y"].shape) == (np.float64, (), np.bool_, (0,))

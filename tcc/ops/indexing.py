@@ -44,10 +44,10 @@ def slice_range(key: builtins.slice, size: Size) -> Range:
     if step > 0:
         low = 0 if start is None else start if not _from_end(start) else dim.maximum(size + start, 0)
         high = size if stop is None else dim.minimum(stop, size) if not _from_end(stop) else size + stop
-        return Range(low, dim.ceildiv(_distance(low, high), step), step)
+        return Range(low, _count(low, high, step), step)
     first = size - 1 if start is None else dim.minimum(start, size - 1) if not _from_end(start) else size + start
     last = -1 if stop is None else stop if not _from_end(stop) else dim.maximum(size + stop, -1)
-    return Range(first, dim.ceildiv(_distance(last, first), -step), step)
+    return Range(first, _count(last, first, -step), step)
 
 
 def _static(bound: Any) -> Any:
@@ -73,15 +73,16 @@ def _from_end(bound: Size) -> bool:
     )
 
 
-def _distance(low: Size, high: Size) -> Size:
-    """``max(high - low, 0)``, with the extrema of the bounds outermost, so that equal lengths look equal."""
-    low_atom = dim.sole_atom(low)
+def _count(low: Size, high: Size, step: int) -> Size:
+    """``max(ceildiv(high - low, step), 0)``, with the extrema of the bounds outermost, so that equal lengths
+    look equal."""
+    low_atom, high_atom = dim.sole_atom(low), dim.sole_atom(high)
+    distances = [high - low]
     if isinstance(low_atom, dim.Extremum) and low_atom.kind == "max":
-        return dim.maximum(dim.minimum(*(high - a for a in low_atom.arguments)), 0)
-    high_atom = dim.sole_atom(high)
-    if isinstance(high_atom, dim.Extremum) and high_atom.kind == "min":
-        return dim.maximum(dim.minimum(*(a - low for a in high_atom.arguments)), 0)
-    return dim.maximum(high - low, 0)
+        distances = [high - a for a in low_atom.arguments]
+    elif isinstance(high_atom, dim.Extremum) and high_atom.kind == "min":
+        distances = [a - low for a in high_atom.arguments]
+    return dim.maximum(dim.minimum(*(dim.ceildiv(d, step) for d in distances)), 0)
 
 
 def getitem(x: Operand, key: Any) -> Value:

@@ -77,6 +77,8 @@ def test_lengths_that_are_equal_look_equal() -> None:
     n = dim.symbol("n")
     length = [slice_range(s, n).length for s in (slice(1, -1), slice(2, None), slice(None, -2))]
     assert length[0] == length[1] == length[2]
+    half = n // 2
+    assert slice_range(slice(1, None, 2), 2 * half).length == slice_range(slice(0, None, 2), 2 * half).length == half
     assert slice_range(slice(None), n).length == n
     assert slice_range(slice(None, None, -1), n).length == n
 

@@ -236,10 +236,22 @@ def conversion_error() -> UserError:
         (called or "NumPy") + " needs the elements of a traced value",
         where=locations.user_line().place(),
         why="they are known only when the compiled function is called",
-        fix=(called and suggestion(called))
-        or "np.stack joins traced values into an array, np.take(table, x, axis=0) indexes a NumPy array;\n"
+        fix=(called and _instead_of(called))
+        or "np.stack joins traced values into an array, tcc.take(table, x, axis=0) indexes a NumPy array;\n"
         "methods of NumPy arrays: np.dot(a, x) instead of a.dot(x)",
     )
+
+
+def _instead_of(called: str) -> str:
+    """What to call instead of a function that took a traced value for an array; "" when nothing is near.
+
+    NumPy asks only some of a function's arguments whether they are arrays of another kind.
+    """
+    near = suggestion(called)
+    name = called.rpartition(".")[2]
+    if f"np.{name}" in near and hasattr(ops, name):
+        return f"tcc.{name} takes NumPy arrays and traced values in every argument"
+    return near
 
 
 def dtype(item: Any) -> DType:

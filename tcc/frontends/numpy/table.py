@@ -58,7 +58,7 @@ _LIKE = """
 
 def _identity(x: Value) -> Value:
     if x.type.dtype == dt.BOOL:
-        raise UserError("np.positive of a bool", fix="convert it: x.astype('i64')")
+        raise UserError("np.positive of a bool", fix="convert it: x.astype(np.int64)")
     return x
 
 

@@ -110,23 +110,27 @@ class Tracer(Traced):
         )
 
     def __int__(self) -> NoReturn:
-        self._refuse("int() of", "the value is known only at the call", "x.astype('i64') converts inside the function")
+        self._refuse(
+            "int() of", "the value is known only at the call", "x.astype(np.int64) converts inside the function"
+        )
 
     def __float__(self) -> NoReturn:
         self._refuse(
-            "float() of", "the value is known only at the call", "x.astype('f64') converts inside the function"
+            "float() of", "the value is known only at the call", "x.astype(np.float64) converts inside the function"
         )
 
     def __complex__(self) -> NoReturn:
         self._refuse(
-            "complex() of", "the value is known only at the call", "x.astype('c128') converts inside the function"
+            "complex() of",
+            "the value is known only at the call",
+            "x.astype(np.complex128) converts inside the function",
         )
 
     def __index__(self) -> NoReturn:
         self._refuse(
             "a Python integer was needed in place of",
             "it is known only at the call",
-            "to index a NumPy array with it, use np.take(table, x, axis=0); to choose, np.where; to repeat, tcc.scan",
+            "to index a NumPy array with it, use tcc.take(table, x, axis=0); to choose, np.where; to repeat, tcc.scan",
         )
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:

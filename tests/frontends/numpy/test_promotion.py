@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tcc
 from tcc.errors import TccError
 from tcc.frontends.numpy import scope as scopes
 from tcc.frontends.numpy import table
@@ -86,3 +87,10 @@ def test_numpy_scalars_are_strong(scalar: Any) -> None:
     for dtype in DTYPES:
         x = np.ones(2, dtype.numpy)
         assert traced(np.add, x, scalar) == eager(np.add, x, scalar)
+
+
+@pytest.mark.parametrize("name", ["i8", "u8", "u1", "i4", "f4", "f8", "c8", "float64", "bool", "int", "<f4"])
+def test_names_of_dtypes_are_read_as_numpy_reads_them(name: str) -> None:
+    x = np.ones(2, "f4")
+    for function in (lambda x: x.astype(name), lambda x: np.zeros_like(x, dtype=name)):
+        assert tcc.function(function)(x).dtype == function(x).dtype
