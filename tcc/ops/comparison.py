@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import tcc.ops as ops
-from tcc.ir.dtype import BOOL, U64
+from tcc.ir.dtype import BOOL, U64, DType
 from tcc.ir.graph import Value
 from tcc.ir.op import NOT_DIFFERENTIABLE, Op
 from tcc.ir.scalar import Expr, Scalars
@@ -41,8 +41,21 @@ class Comparison:
             a, b = value(x1), value(x2)
             if a.type.dtype.is_integer and b.type.dtype.is_integer:
                 return self._mixed(a, b)
+        beyond = self._beyond(x1, x2, dtype)
+        if beyond is not None:
+            return beyond
         pair = [ops.astype(value(x, dtype if is_weak(x) else None), dtype) for x in (x1, x2)]
         return node(self.op, *broadcast(self.op.name, pair))
+
+    def _beyond(self, x1: Operand, x2: Operand, dtype: DType) -> Value | None:
+        """The result where a Python integer is outside of the other operand's dtype: the same everywhere."""
+        for number, other, signs in ((x1, x2, (1, 0)), (x2, x1, (0, 1))):
+            if dtype.is_integer and is_weak(number) and isinstance(number, int) and not is_weak(other):
+                limits = np.iinfo(dtype.numpy)
+                if not limits.min <= number <= limits.max:
+                    sign = 1 if number > 0 else -1
+                    return ops.full_like(other, bool(self.op.reference(*(sign * s for s in signs))), BOOL)
+        return None
 
     def _mixed(self, a: Value, b: Value) -> Value:
         a, b = broadcast(self.op.name, (a, b))

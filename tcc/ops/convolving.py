@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import tcc.ops as ops
 from tcc.errors import UserError
 from tcc.ir import dim
 from tcc.ir.dim import Size
-from tcc.ir.dtype import F64, DType
+from tcc.ir.dtype import DType
 from tcc.ir.forms import Access, Coordinates, Nest, Window
 from tcc.ir.graph import Attributes, Value
 from tcc.ir.op import Array, Op, Sample
@@ -20,7 +19,7 @@ from tcc.ir.scalar import SCALARS, Expr, compute_dtype
 from tcc.ir.types import TensorType
 from tcc.ops import axes, batching, samples
 from tcc.ops.operands import Operand, error, node, promoted
-from tcc.ops.sliding import Padding, Slide, numbers, paddings
+from tcc.ops.sliding import Padding, Slide, numbers, paddings, windows
 
 Types = tuple[TensorType, ...]
 Pairs = tuple[tuple[Size, Size], ...]
@@ -85,22 +84,21 @@ def _reference(
     groups: int,
 ) -> Any:
     wide = {"f": np.float64, "V": np.float64, "c": np.complex128}.get(x.dtype.kind, x.dtype)
-    types = TensorType(F64, x.shape), TensorType(F64, kernel.shape)
-    moves = slides(
-        *types,
-        {"strides": strides, "padding": padding, "lhs_dilation": lhs_dilation, "rhs_dilation": rhs_dilation},
+    *sizes, inner, made = kernel.shape
+    # Windows of one sample and one channel: axes N, spatial, C, then those of the window.
+    seen = windows(
+        x.astype(wide),
+        0,
+        (1, *sizes, 1),
+        (1, *strides, 1),
+        ((0, 0), *padding, (0, 0)),
+        (1, *lhs_dilation, 1),
+        (1, *rhs_dilation, 1),
     )
-    counts = tuple(dim.evaluate(m.count, {}) for m in moves)
-    result = np.zeros((x.shape[0], *counts, groups, kernel.shape[-1] // groups), wide)
-    grouped = x.astype(wide).reshape(*x.shape[:-1], groups, kernel.shape[-2])
-    weights = kernel.astype(wide).reshape(*kernel.shape[:-1], groups, kernel.shape[-1] // groups)
-    for place in product(*(range(n) for n in counts)):
-        for offset in product(*(range(n) for n in kernel.shape[:-2])):
-            found = [m.under(p, o) for m, p, o in zip(moves, place, offset, strict=True)]
-            if all(isinstance(c, int) and c >= 0 for _, conditions in found for c in conditions):
-                at = tuple(dim.evaluate(c, {}) for c, _ in found)
-                result[(slice(None), *place)] += np.einsum("ngi,igo->ngo", grouped[(slice(None), *at)], weights[offset])
-    return result.reshape(x.shape[0], *counts, kernel.shape[-1]).astype(x.dtype)
+    counts = seen.shape[1 : len(sizes) + 1]
+    rows = seen.reshape(x.shape[0], *counts, groups, inner, int(np.prod(sizes)))
+    weights = kernel.astype(wide).reshape(int(np.prod(sizes)), inner, groups, made // groups)
+    return np.einsum("...giw,wigo->...go", rows, weights).reshape(x.shape[0], *counts, made).astype(x.dtype)
 
 
 def _exchanged(x: Value, groups: int, axis: int) -> Value:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
 
 import tcc.ops as ops
 from tcc.errors import UserError
-from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.forms import Access, Coordinates, Nest, Window
@@ -20,7 +18,7 @@ from tcc.ir.scalar import SCALARS, Const, Expr, compute_dtype, lowest
 from tcc.ir.types import TensorType
 from tcc.ops import batching, samples
 from tcc.ops.operands import Operand, error, inexact, node, promoted, value
-from tcc.ops.sliding import Padding, Slide, numbers, paddings
+from tcc.ops.sliding import Padding, Slide, numbers, paddings, windows
 
 Types = tuple[TensorType, ...]
 _NAMES = ("window", "strides", "padding", "lhs_dilation", "rhs_dilation")
@@ -59,22 +57,10 @@ def place_under(
     return tuple(c for c, _ in found), access.inside([c for _, conditions in found for c in conditions])
 
 
-def elements_under(
-    shape: Sequence[int], attributes: Mapping[str, Any]
-) -> Iterator[tuple[tuple[int, ...], int, tuple[int, ...]]]:
-    """For the references: (window, number of the place in it, coordinates under it), where there is an element."""
-    moves = slides(shape, attributes)
-    counts = [dim.evaluate(m.count, {}) for m in moves]
-    for at in product(*map(range, counts)):
-        for number, offset in enumerate(product(*map(range, attributes["window"]))):
-            found = [m.under(p, o) for m, p, o in zip(moves, at, offset, strict=True)]
-            if all(isinstance(c, int) and c >= 0 for _, conditions in found for c in conditions):
-                yield at, number, tuple(dim.evaluate(c, {}) for c, _ in found)
-
-
-def window_counts(shape: Sequence[int], attributes: Mapping[str, Any]) -> tuple[int, ...]:
-    """For the references: the number of windows along each axis."""
-    return tuple(dim.evaluate(m.count, {}) for m in slides(shape, attributes))
+def windows_of(x: Array, fill: Any, attributes: Mapping[str, Any]) -> Array:
+    """For the references: the elements under each window, its places in one last axis."""
+    seen = windows(x, fill, **{n: attributes[n] for n in _NAMES})
+    return seen.reshape(*seen.shape[: x.ndim], int(np.prod(attributes["window"])))
 
 
 BATCH = batching.prefixed(window=1, strides=1, padding=(0, 0), lhs_dilation=1, rhs_dilation=1)
@@ -117,10 +103,7 @@ def _sum_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
 
 def _sum_reference(x: Array, **attributes: Any) -> Any:
     wide = {"f": np.float64, "V": np.float64, "c": np.complex128}.get(x.dtype.kind, x.dtype)
-    result = np.zeros(window_counts(x.shape, attributes), wide)
-    for at, _, under in elements_under(x.shape, attributes):
-        result[at] += x[under].astype(wide)
-    return result.astype(x.dtype)
+    return windows_of(x.astype(wide), 0, attributes).sum(-1, dtype=wide).astype(x.dtype)
 
 
 def _sum_gradient(g: Value, x: Value, _y: Value, **attributes: Any) -> tuple[Value]:
@@ -165,10 +148,7 @@ def _max_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
 
 def _max_reference(x: Array, **attributes: Any) -> Any:
     low = -np.inf if x.dtype.kind in "fV" else np.iinfo(x.dtype).min
-    result = np.full(window_counts(x.shape, attributes), low, x.dtype)
-    for at, _, under in elements_under(x.shape, attributes):
-        result[at] = np.maximum(result[at], x[under])
-    return result
+    return np.asarray(np.maximum.reduce(windows_of(x, low, attributes), -1)).astype(x.dtype)
 
 
 def _max_gradient(g: Value, x: Value, _y: Value, **attributes: Any) -> tuple[Value]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Union
 
 import numpy as np
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
+from tcc.ir.op import Array
 from tcc.ops import axes
 from tcc.ops.operands import error
 
@@ -106,3 +108,32 @@ def _same(slide: Slide) -> tuple[Size, Size]:
         total = dim.maximum((windows - 1) * slide.stride + slide.reach - slide.size, 0)
     low = dim.floordiv(total, 2)
     return low, total - low
+
+
+def windows(
+    x: Array,
+    fill: Any,
+    window: Sequence[int],
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    lhs_dilation: Sequence[int],
+    rhs_dilation: Sequence[int],
+) -> Array:
+    """For the references: what is under each window, by laying the elements out among ``fill`` and viewing them.
+
+    Axes: a window along each axis of x, then the places in it.
+    """
+    columns = list(zip(x.shape, padding, lhs_dilation, strict=True))
+    lengths = [max((n - 1) * spread + 1 + low + high, 0) for n, (low, high), spread in columns]
+    laid = np.empty(lengths, x.dtype)
+    laid[...] = fill
+    for place in product(*map(range, x.shape)):
+        at = tuple(low + i * spread for i, (_, (low, _), spread) in zip(place, columns, strict=True))
+        if all(0 <= i < n for i, n in zip(at, lengths, strict=True)):
+            laid[at] = x[place]
+    reaches = [(w - 1) * d + 1 for w, d in zip(window, rhs_dilation, strict=True)]
+    if any(n < r for n, r in zip(lengths, reaches, strict=True)):
+        counts = [max((n - r) // s + 1, 0) for n, r, s in zip(lengths, reaches, strides, strict=True)]
+        return np.empty((*counts, *window), x.dtype)
+    view: Any = np.lib.stride_tricks.sliding_window_view(laid, reaches)
+    return view[(*(slice(None, None, s) for s in strides), *(slice(None, None, d) for d in rhs_dilation))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,12 @@ from tcc.ops import batching, samples
 from tcc.ops.operands import node
 from tcc.ops.pooling import (
     BATCH,
-    elements_under,
     place_number,
     place_under,
     pool_samples,
     pooled_shape,
     slides,
-    window_counts,
+    windows_of,
 )
 
 Types = tuple[TensorType, ...]
@@ -48,14 +48,13 @@ def _argmax_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
 
 
 def _argmax_reference(x: Array, **attributes: Any) -> Any:
-    counts = window_counts(x.shape, attributes)
-    result = np.full(counts, np.iinfo(np.int64).max, np.int64)
-    best: dict[tuple[int, ...], Any] = {}
-    for at, number, under in elements_under(x.shape, attributes):
-        element = x[under]
-        if at not in best or element > best[at] or (np.isnan(element) and not np.isnan(best[at])):
-            best[at] = element
-            result[at] = number
+    there = windows_of(np.ones(x.shape, np.bool_), False, attributes)
+    seen = windows_of(x, 0, attributes)
+    result = np.empty(there.shape[:-1], np.int64)
+    for at in product(*map(range, result.shape)):
+        found = seen[at][there[at]]
+        places = np.flatnonzero(there[at])
+        result[at] = places[np.argmax(found)] if len(places) else np.iinfo(np.int64).max
     return result
 
 
@@ -112,11 +111,12 @@ def _unpool_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
 
 
 def _unpool_reference(g: Array, winners: Array, shape: tuple[int, ...], **attributes: Any) -> Any:
-    result = np.zeros(shape, np.float64)
-    for at, number, under in elements_under(shape, attributes):
-        if winners[at] == number:
-            result[under] += float(g[at])
-    return result.astype(g.dtype)
+    numbers = windows_of(np.arange(int(np.prod(shape))).reshape(shape), -1, attributes)
+    total = np.zeros(int(np.prod(shape)), np.float64)
+    for at in product(*map(range, winners.shape)):
+        if winners[at] < numbers.shape[-1]:
+            total[numbers[at][winners[at]]] += float(g[at])
+    return total.reshape(shape).astype(g.dtype)
 
 
 def _unpool_gradient(
@@ -164,11 +164,10 @@ def _take_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
 
 
 def _take_reference(x: Array, winners: Array, **attributes: Any) -> Any:
-    result = np.zeros(winners.shape, x.dtype)
-    for at, number, under in elements_under(x.shape, attributes):
-        if winners[at] == number:
-            result[at] = x[under]
-    return result
+    seen = windows_of(x, 0, attributes)
+    inside = winners < seen.shape[-1]
+    picked = np.take_along_axis(seen, np.where(inside, winners, 0)[..., None], -1)[..., 0]
+    return np.where(inside, picked, 0).astype(x.dtype)
 
 
 def _take_gradient(g: Value, x: Value, winners: Value, _y: Value, **attributes: Any) -> tuple[Value, None]:

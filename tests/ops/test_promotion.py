@@ -197,3 +197,12 @@ def test_a_number_that_does_not_fit_is_refused() -> None:
 
 def test_a_weak_float_beside_bf16_stays_bf16() -> None:
     assert one(lambda x: ops.multiply(x, 0.5), np.ones(2, dt.BF16.numpy)).dtype == dt.BF16.numpy
+
+
+@pytest.mark.parametrize("number", [300, -1])
+@pytest.mark.parametrize("name", ["equal", "not_equal", "less", "less_equal", "greater", "greater_equal"])
+def test_a_number_beyond_the_dtype_compares_by_its_value(name: str, number: int) -> None:
+    x = np.array([0, 1, 255], np.uint8)
+    function, numpy = getattr(ops, name), getattr(np, name)
+    np.testing.assert_array_equal(one(lambda v: function(v, number), x), numpy(x, number))
+    np.testing.assert_array_equal(one(lambda v: function(number, v), x), numpy(number, x))
