@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
@@ -40,17 +41,22 @@ def arena(lifetimes: Sequence[Lifetime]) -> tuple[tuple[tuple[str, Size], ...], 
     Buffers whose lives do not meet share a slot; a slot is as large as the largest of them. A free
     slot is taken where one of the two sizes is known to cover the other, the closest one first.
     """
+
+    @cache
+    def covers(a: Size, b: Size) -> bool:
+        return dim.nonnegative(a - b)
+
     slots: list[_Slot] = []
     for life in sorted(lifetimes, key=lambda x: x.start):
         units = units_of(life.buffer)
         free = [s for s in slots if s.busy_until < life.start]
-        fitting = [s for s in free if dim.nonnegative(s.units - units)]
-        growing = [s for s in free if dim.nonnegative(units - s.units)]
+        fitting = [s for s in free if covers(s.units, units)]
+        growing = [s for s in free if covers(units, s.units)]
         slot = _closest(fitting, units) or _closest(growing, units)
         if slot is None:
             slot = _Slot(units, life.end, [])
             slots.append(slot)
-        slot.units = dim.maximum(slot.units, units)
+        slot.units = slot.units if covers(slot.units, units) else units
         slot.busy_until = life.end
         slot.members.append(life.buffer.name)
     offsets: list[tuple[str, Size]] = []

@@ -13,7 +13,8 @@ from tcc.ir.graph import Constant, Graph, Node, Value
 from tcc.schedule import buffers, opaque, row, scan, scatter
 from tcc.schedule.element import Emitted, Task
 from tcc.schedule.facts import Facts
-from tcc.schedule.group import Group, Grouping, group, whole
+from tcc.schedule.group import Group, Grouping, whole
+from tcc.schedule.placement import group
 from tcc.schedule.program import Copy, Loop, Stmt, View
 
 

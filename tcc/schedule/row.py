@@ -22,7 +22,8 @@ from tcc.schedule import axes as planning
 from tcc.schedule.axes import Plan, PlanLoop
 from tcc.schedule.block import OpenLoop, Scope
 from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
-from tcc.schedule.group import RECOMPUTE, Root
+from tcc.schedule.group import Root
+from tcc.schedule.inline import RECOMPUTE
 from tcc.schedule.nests import piece_element, pieces_of
 from tcc.schedule.program import Alloc, Buffer, Carry, Load, Parallel, Store
 

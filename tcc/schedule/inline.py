@@ -1,0 +1,82 @@
+"""Compute again or store: where a value is a function of coordinates, its elements may be either."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tcc.ir import dim, forms
+from tcc.ir.dim import Size
+from tcc.ir.forms import Coordinates
+from tcc.ir.graph import Node
+from tcc.schedule.group import Group, Use
+from tcc.schedule.survey import Survey
+
+RECOMPUTE = 12.0
+"""Additions an element may cost and still be computed again rather than stored."""
+REUSED = 4.0
+"""The same for an element that is computed again in every turn of a loop around it."""
+SHARED = 2.0
+"""The same for an element that two kernels read."""
+SHORT = 8
+
+
+def may_inline(survey: Survey, node: Node, uses: Sequence[Use]) -> bool:
+    """Whether a node is computed anew wherever it is read; unrolls short axes of groups where that helps."""
+    item, cost = survey.items[node], survey.upper[node]
+    places = {(g, c) for g, c, _ in uses}
+    unroll: list[tuple[Group, set[str]]] = []
+    turns = 0
+    for g, c, live in uses:
+        again, short = _reused(g, c, live, cost)
+        limit = 0.5 if any(survey.items[n].fused for n, _ in g.reductions) else REUSED
+        if g.kind != "row":
+            limit = REUSED
+        if again and cost > limit:
+            return False
+        turns += 1 if not again else 2
+        if short:
+            unroll.append((g, short))
+    if item.pieces > 1 and (len(places) > 1 or item.pieces > 4):
+        return False
+    if len({g for g, _ in places}) > 1:
+        moved = isinstance(node.op.form, forms.IndexMap) and item.cost == 0
+        if not moved and not (survey.simple[node] and cost <= SHARED):
+            return False
+    elif cost * (len(places) - 1) > RECOMPUTE and (turns > len(uses) or not _each_once(node, uses)):
+        return False
+    for g, short in unroll:
+        g.unrolled |= short
+    return True
+
+
+def _each_once(node: Node, uses: Sequence[Use]) -> bool:
+    """Whether no more elements are read than there are: neighbours in a short axis, say."""
+    count: Size = 0
+    for g, _, live in dict.fromkeys(uses):
+        count = count + dim.product(a.extent for a in g.axes if a.name in live)
+    return dim.nonnegative(node.results[0].type.size - count)
+
+
+def _reused(g: Group, coordinates: Coordinates, live: frozenset[str], cost: float) -> tuple[bool, set[str]]:
+    """Whether elements at these coordinates are computed again and again as the group's loops
+    run; and short axes that had better be unrolled so that they are not."""
+    inside = [{s.name for s in dim.symbols(c)} for c in coordinates]
+    present = {name for names in inside for name in names}
+    if any(name.startswith("?") for name in present):
+        return cost > REUSED, set()
+    names = [a.name for a in (*g.space, *g.reduce) if a.name in live]
+    missing = [n for n in names if n not in present]
+    short = {
+        n
+        for n in missing
+        if cost > REUSED and _is_short(g.extent(n)) and n not in (g.reduced or ()) and g.kind == "row"
+    }
+    missing = [n for n in missing if n not in short and n not in g.unrolled]
+    last = max((k for k, n in enumerate(names) if n in present), default=-1)
+    hoisted = all(names.index(n) > last for n in missing)
+    overlapping = len(present & set(names)) > sum(1 for names in inside if names)
+    return (not hoisted) or overlapping, short
+
+
+def _is_short(extent: Size) -> bool:
+    return isinstance(extent, int) and extent <= SHORT
