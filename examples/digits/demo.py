@@ -1,6 +1,6 @@
 """Runs the compiled classifier from Python on the held-out digits.
 
-    python examples/digits/demo.py build/demo/model.so
+python examples/digits/demo.py build/demo/model.so
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Trains `model.py`: ridge-penalised logistic regression by Newton's method; writes `weights.npz`.
 
-    python examples/logistic/train.py
+python examples/logistic/train.py
 """
 
 from pathlib import Path

@@ -141,7 +141,9 @@ def solve_sizes(
         found = dtype.of(array.dtype)
         if found != type.dtype:
             raise UserError(
-                f"'{label}' has dtype {found}", why=f"expected {type}", fix=f"{label}.astype(np.{type.dtype.numpy.name})"
+                f"'{label}' has dtype {found}",
+                why=f"expected {type}",
+                fix=f"{label}.astype(np.{type.dtype.numpy.name})",
             )
         if array.ndim != type.rank:
             raise UserError(f"'{label}' has shape {array.shape}", why=f"expected {type}: {type.rank} dimensions")

@@ -45,7 +45,8 @@ int main(void) {
     context.workspace = workspace;
     context.workspace_size = sizeof workspace;
     context.max_workers = 1;
-    if (model_block_workspace_size(SEQ, 1) <= 0 || model_block_workspace_size(SEQ, 1) > (int64_t)sizeof workspace) return 2;
+    int64_t needed = model_block_workspace_size(SEQ, 1);
+    if (needed <= 0 || needed > (int64_t)sizeof workspace) return 2;
     allocations = 0;
     for (i = 0; i < 3; i++)
         if (model_block_ctx(x[0], SEQ, out[0], &context) != MODEL_OK) return 3;
