@@ -71,8 +71,9 @@ class Plan:
     unrolled: tuple[Axis, ...] = ()
 
     @property
-    def lanes_in_space(self) -> bool:
-        return any(loop.lanes > 1 for loop in self.space)
+    def one_at_a_time(self) -> bool:
+        """Whether the space is gone through point by point: each may then have a row of scratch."""
+        return all(loop.lanes == loop.copies == 1 for loop in self.space)
 
 
 def natural(group: Group, taken: Sequence[str]) -> Plan:
@@ -84,10 +85,11 @@ def natural(group: Group, taken: Sequence[str]) -> Plan:
     return Plan(space, reduce, unrolled)
 
 
-def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: int) -> Plan:
+def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: int, rows_kept: bool) -> Plan:
     """The plan for a kernel whose first emission was ``seen``.
 
-    ``fused`` counts its sums of products, ``carries`` its reductions with their instances.
+    ``fused`` counts its sums of products, ``carries`` its reductions with their instances; ``rows_kept``:
+    a pass keeps elements in a row of scratch for the next, which is worth more than several rows at once.
     """
     space, touches = _collapsed(plan.space, seen.touches)
     reduce, touches = _collapsed(plan.reduce, touches)
@@ -99,7 +101,7 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
         rest = tuple(x for x in reduce if x is not best)
         copies = _partial_copies(best.extent, width)
         reduce = (*rest, replace(best, lanes=width, copies=copies, block=_block(best.extent, BLOCK)))
-        if fused:
+        if fused and not rows_kept:
             rows = max(1, facts.registers // 2 // copies // fused)
             space = _with_rows(space, best, rows, touches)
     else:

@@ -41,7 +41,7 @@ def emit(task: Task) -> list[Emitted]:
     plan = planning.natural(task.group, task.taken)
     first = emitted(plan)
     fused = sum(task.grouping.items[n].fused for n, _ in task.group.reductions)
-    plan = planning.choose(plan, first, task.facts, fused, first.carry_count)
+    plan = planning.choose(plan, first, task.facts, fused, first.carry_count, bool(first.rows))
     whole = emitted(plan)
     grain = planning.block_grain(plan, first)
     if grain and whole.is_one_reduction():
@@ -332,7 +332,7 @@ class _Row(KernelBuilder):
     # --- rows of scratch ----------------------------------------------------------------------------
 
     def kept(self, node: Node, coordinates: Coordinates) -> tuple[Expr, ...] | None:
-        if not self.inner or self.plan.lanes_in_space or self.grouping.costs[node] <= RECOMPUTE:
+        if not self.inner or not self.plan.one_at_a_time or self.grouping.costs[node] <= RECOMPUTE:
             return None
         for scope in self.passes:
             found = scope.known.get((node, coordinates, None))

@@ -229,3 +229,18 @@ def test_a_reduction_of_everything_is_shared_among_workers(extent: int) -> None:
     )
     parallel = [k for k in program.kernels if isinstance(k.body[-1], Loop) and isinstance(k.body[-1].mapping, Parallel)]
     assert len(parallel) >= 2
+
+
+@pytest.mark.parametrize("spec", ["f32[m]", "c128[m]"])
+def test_a_row_of_scratch_belongs_to_one_point(spec: str) -> None:
+    """What a second pass needs of a product's operand is kept, also where several rows at once could run, or
+    where a vector holds a single element."""
+
+    def build(x: Value, b: Value) -> Value:
+        y = ops.divide(ops.add(x, b), ops.add(ops.multiply(x, x), 2.0))
+        y = ops.tanh(y) if spec[0] == "f" else y
+        total = ops.matmul(y, b)
+        return ops.sum(ops.square(ops.add(y, ops.expand_dims(total, 1))), axis=1)
+
+    for sizes in SIZES:
+        check(build, spec.replace("m", "n, m"), spec, sizes={s: sizes[s] for s in "nm"}, rtol=1e-4, atol=1e-4)
