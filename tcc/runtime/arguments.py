@@ -16,6 +16,8 @@ from tcc.runtime.element import numpy_dtype
 from tcc.tree import Tree
 
 Array = np.ndarray[Any, np.dtype[Any]]
+_BF16_FROM_FILE = np.dtype("V2")
+"""What NumPy writes to a file, and reads again, for bf16."""
 
 
 def signature(function: Function) -> inspect.Signature:
@@ -111,10 +113,16 @@ def as_array(value: Any, tensor: Tensor, where: str) -> Array:
     """
     expected = numpy_dtype(tensor.dtype)
     array: Array = _plain(value, tensor, where)
+    if tensor.dtype == "bf16" and array.dtype == _BF16_FROM_FILE:
+        array = array.view(expected)
     if array.dtype != expected and array.dtype.newbyteorder("=") != expected:
+        if array.dtype.kind not in "biufc":
+            raise UserError(f"{where} is {_kind(value)}, expected an array {tensor}")
+        converted = f"{tensor.name}.astype('{expected}')"
+        if not hasattr(value, "astype"):
+            converted = f"np.asarray({tensor.name}, '{expected}')"
         raise UserError(
-            f"{where} has dtype {array.dtype}, expected {expected} ({tensor})",
-            fix=f"convert it: {tensor.name}.astype('{expected}')",
+            f"{where} has dtype {array.dtype}, expected {expected} ({tensor})", fix=f"convert it: {converted}"
         )
     if array.dtype == expected and array.flags.c_contiguous and array.flags.aligned:
         return array
@@ -123,6 +131,8 @@ def as_array(value: Any, tensor: Tensor, where: str) -> Array:
 
 
 def _plain(value: Any, tensor: Tensor, where: str) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise UserError(f"{where} is a masked array", fix="pass its data and its mask: x.filled(0), x.mask")
     if isinstance(value, np.ndarray):
         return cast(Array, value).view(np.ndarray)
     if type(value) in (bool, int, float, complex):
@@ -176,5 +186,5 @@ def _mismatch(function: Function, tensor: Tensor, shape: Sequence[int], sizes: M
         f"{function.name}: argument '{tensor.name}' has shape {list(shape)}, expected [{', '.join(tensor.shape)}]",
         why=f"the arguments' shapes say {found}"
         if found
-        else f"it has {len(shape)} axes instead of {len(tensor.shape)}",
+        else f"it has {len(shape)} ax{'is' if len(shape) == 1 else 'es'} instead of {len(tensor.shape)}",
     )
