@@ -6,6 +6,8 @@ A user's mistake ends in a message on stderr and exit status 1 (2 for usage), ne
 
 from __future__ import annotations
 
+import difflib
+import inspect as inspection
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,9 +20,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tcc import api, ops, pipeline, runtime
+from tcc import api, nn, ops, pipeline, runtime
 from tcc.artifact import Manifest, read_manifest
 from tcc.errors import InternalError, TccError, UserError
+from tcc.frontends import numpy as frontend
 from tcc.ir.op import NotDifferentiable
 from tcc.progress import Progress
 from tcc.targets import target as targets
@@ -128,6 +131,8 @@ def run(library: Path, function: str, arguments: tuple[str, ...], output: Path |
     tcc run model.so classify --x images.npy -o probabilities.npy
     tcc run model.so price --spot data.npz:spot --strike data.npz:strike --rate 0.02
     """
+    if output is not None and output.suffix not in (".npy", ".npz"):
+        raise UserError(f"cannot tell what to write: '{output}'", fix=f"write {output.stem}.npz, for example")
     given = _named(arguments)
     with runtime.load(library) as loaded:
         result = loaded.call_leaves(function, {name: _array(name, text) for name, text in given.items()})
@@ -163,8 +168,9 @@ def _array(name: str, text: str) -> Any:
             return _number(text)
         loaded: Any = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise UserError(
-            f"argument '{name}': cannot read '{text}'", why=str(error), fix="give a .npy file, FILE.npz:KEY or a number"
+            f"argument '{name}': cannot read '{text}'", why=why, fix="give a .npy file, FILE.npz:KEY or a number"
         ) from None
     if not hasattr(loaded, "files"):
         return loaded
@@ -229,7 +235,8 @@ def ops_(name: str | None) -> None:
         _print_table(("op", "operands", "meaning"), rows)
         return
     if name not in ops.TABLE:
-        raise UserError(f"no op is called '{name}'", fix="`tcc ops` lists them all")
+        _show_function(name)
+        return
     op = ops.TABLE[name]
     form = "composite" if op.form is None else type(op.form).__name__
     for label, text in (
@@ -239,6 +246,18 @@ def ops_(name: str | None) -> None:
         ("gradient", "no: not differentiable" if isinstance(op.gradient, NotDifferentiable) else "yes"),
     ):
         click.echo(f"{label:10} {text}")
+
+
+def _show_function(name: str) -> None:
+    """A function of ``tcc`` that is made of ops, by its signature and documentation."""
+    functions = {**{n: f"tcc.{n}" for n in frontend.op_names()}, **{n: f"tcc.nn.{n}" for n in nn.__all__}}
+    if name not in functions:
+        near = difflib.get_close_matches(name, {*functions, *ops.TABLE}, n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise UserError(f"no op is called '{name}'", fix=f"{hint}`tcc ops` lists them all")
+    function = getattr(nn if name in nn.__all__ else ops, name)
+    click.echo(f"{functions[name]}{inspection.signature(function)}".replace("'", ""))
+    click.echo(inspection.getdoc(function) or "")
 
 
 def _print_table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

@@ -93,9 +93,13 @@ class Function:
     doc: str = ""
 
     def described(self) -> str:
-        """The signature on one line: ``classify(x: f32[batch, 784]) -> f32[batch, 10]``."""
+        """The signature on one line: ``classify(x: f32[batch, 784]) -> f32[batch, 10]``; results with their keys."""
         arguments = ", ".join(f"{t.name}: {t}" for t in self.arguments)
-        results = ", ".join(map(str, self.results))
+        keys = [t.name.partition(".")[2] for t in self.results]
+        results = ", ".join(
+            f"{t}" if key.replace(".", "").isdecimal() or not key else f"{key}: {t}"
+            for key, t in zip(keys, self.results, strict=True)
+        )
         return f"{self.name}({arguments}) -> {results if len(self.results) == 1 else f'({results})'}"
 
 

@@ -99,6 +99,9 @@ def test_targets_and_ops_are_listed(folder: Path) -> None:
     shown = tcc("ops", folder=folder).stdout
     assert len(shown.splitlines()) > 50
     assert "Square root" in tcc("ops", "sqrt", folder=folder).stdout
+    assert "tcc.matmul(x1" in tcc("ops", "matmul", folder=folder).stdout
+    assert "tcc.nn.conv2d(x" in tcc("ops", "conv2d", folder=folder).stdout
+    assert "did you mean matmul" in tcc("ops", "matmull", folder=folder).stderr
 
 
 def test_help_has_examples(folder: Path) -> None:
