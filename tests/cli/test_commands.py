@@ -67,6 +67,20 @@ def test_run(folder: Path) -> None:
     )
 
 
+def test_the_place_of_a_compilation_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+    for place in ("here", "in another/folder"):
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        (folder / "model.py").write_text(MODEL)
+        monkeypatch.setenv("TCC_CACHE_DIR", str(folder / "cache"))
+        monkeypatch.setenv("PYTHONHASHSEED", str(len(written)))
+        done = tcc("compile", "model.py", "-o", "model.so", folder=folder)
+        assert done.returncode == 0, done.stderr
+        written.append((folder / "model.so").read_bytes())
+    assert written[0] == written[1]
+
+
 @pytest.mark.parametrize("ending", ["a", "o"])
 def test_objects_and_archives_link(folder: Path, ending: str) -> None:
     done = tcc("compile", "model.py", "-o", f"static.{ending}", folder=folder)
