@@ -12,6 +12,7 @@ from typing import Any, overload
 
 from tcc import ops, pipeline, runtime
 from tcc.errors import UserError
+from tcc.frontends.numpy import eager as eager_arrays
 from tcc.frontends.numpy import scope as scopes
 from tcc.frontends.numpy.function import Traceable
 from tcc.frontends.numpy.signature import Signature
@@ -51,7 +52,7 @@ class Function(Traceable):
         if scopes.current() is not None:
             return self.inline(args, kwargs)
         if scopes.is_eager():
-            return self.python(*args, **kwargs)
+            return eager_arrays.plain(self.python(*eager_arrays.seen(args), **eager_arrays.seen(kwargs)))
         if self._direct is not None:
             return self._direct(*args, **kwargs)
         signature, leaves = self.bound(args, kwargs)

@@ -296,3 +296,26 @@ def test_messages_of_sources(
         api.module_from_source(source(SOURCE), ("third",))
     texts.append(f"--- unknown_function\n{raised.value}\n".replace(str(tmp_path) + "/", ""))
     golden("golden/source_errors.txt")(re.sub(r"tcc_source_\w+", "model", "\n".join(texts)))
+
+
+def test_eager_bodies_change_elements_as_traced_ones_do() -> None:
+    total = tcc.state(np.zeros(3), name="total")
+
+    @tcc.function(x="f64[n, 3]", i="i64[k]")
+    def changed(x, i):
+        y = np.where(x > 0, x, 0)
+        total.value = total.value.at[0].add(1.0)
+        return {
+            "set": y.at[1:, ::2].set(-1),
+            "add": np.stack([y, y]).at[:, i].add(x[0]),
+            "zeros": tcc.zeros(3).at[i].set(1),
+        }
+
+    x, i = rng.normal(size=(4, 3)), np.array([0, 2, 0])
+    compiled = changed(x, i)
+    with tcc.eager():
+        eager = changed(x, i)
+    assert total.value.tolist() == [2, 0, 0]
+    for name, array in compiled.items():
+        assert type(eager[name]) is np.ndarray
+        np.testing.assert_allclose(eager[name], array)

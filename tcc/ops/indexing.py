@@ -69,7 +69,7 @@ def _from_end(bound: Size) -> bool:
     raise error(
         f"the slice bound '{bound}' may be negative or not, depending on the sizes",
         why="a negative bound counts from the end",
-        fix="give the sizes ranges that settle it (f32[n:4..]), or write max(…, 0)",
+        fix="give the sizes ranges that settle it, f32[n:4..] for example; x[-3:] are the last elements, three at most",
     )
 
 

@@ -12,6 +12,7 @@ from tcc import ops
 from tcc.errors import UserError
 from tcc.frontends.numpy import scope as scopes
 from tcc.frontends.numpy.capture import name_of
+from tcc.frontends.numpy.eager import seen
 from tcc.frontends.numpy.operand import as_operand, is_scalar
 from tcc.frontends.numpy.scope import Scope
 from tcc.frontends.numpy.tracer import Tracer
@@ -59,7 +60,7 @@ class StateVariable:
         """The array; inside a traced function, what it is at this point."""
         scope = scopes.current()
         if scope is None:
-            return self._value
+            return seen(self._value)
         return Tracer(scope.import_value(self._slot(scope.root).now, scope.root), scope)
 
     @value.setter

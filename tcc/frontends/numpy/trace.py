@@ -12,6 +12,7 @@ import numpy as np
 
 from tcc.errors import TccError, UserError
 from tcc.frontends.numpy import scope as scopes
+from tcc.frontends.numpy.eager import seen
 from tcc.frontends.numpy.operand import Traced, as_value, here
 from tcc.frontends.numpy.scope import Scope
 from tcc.frontends.numpy.signature import Signature, definition, type_of
@@ -162,4 +163,4 @@ def evaluate(call: Call, leaves: Sequence[Any], name: str) -> Any:
     for (state, slot), value in zip(slots, results[len(outputs) :], strict=True):
         if slot.written:
             state.value = value
-    return unflatten(tree, [a[()] for a in results[: len(outputs)]])
+    return seen(unflatten(tree, [a[()] for a in results[: len(outputs)]]))
