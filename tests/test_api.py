@@ -319,3 +319,20 @@ def test_eager_bodies_change_elements_as_traced_ones_do() -> None:
     for name, array in compiled.items():
         assert type(eager[name]) is np.ndarray
         np.testing.assert_allclose(eager[name], array)
+
+
+def test_any_text_is_a_key_of_arguments_and_results(tmp_path: Path) -> None:
+    """The names in C are as near to the keys as can be, and distinct."""
+    keys = ["fc1.weight", "a-b", "a_b", "größe", "a.b", "1", "a b"]
+
+    @tcc.function(p=dict.fromkeys(keys, "f32[n]"))
+    def f(p):
+        return {f"{k}!": v * 2 for k, v in p.items()}
+
+    p = {k: np.full(2, i, "f4") for i, k in enumerate(keys)}
+    result = f(p)
+    assert {k: v.tolist() for k, v in result.items()} == {f"{k}!": [2 * i] * 2 for i, k in enumerate(keys)}
+    _, header = tcc.compile(f).save(tmp_path / "model.so")
+    assert "const float *p_fc1_weight, const float *p_a_b, const float *p_a_b_," in header.read_text()
+    names = [t.name for t in tcc.load(tmp_path / "model.so").manifest.functions[0].arguments]
+    assert names[:3] == ["p.fc1.weight", "p.a_b", "p.a_b_"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,8 @@ class Program:
         return self.function.name
 
     def expected(self, arguments: tuple[Any, ...]) -> Any:
-        with tcc.eager(), np.errstate(all="ignore"):
+        with tcc.eager(), np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
             return (self.reference or self.function)(*arguments)
 
 

@@ -204,3 +204,33 @@ def hamiltonian_step(q, momentum, uniform):
     change = many(q) + 0.5 * np.sum(momentum**2, axis=1) - many(q1) - 0.5 * np.sum(p1**2, axis=1)
     accept = np.log(uniform) < change
     return np.where(accept[:, None], q1, q), accept
+
+
+@PROGRAMS.add(
+    lambda r, n: (
+        np.where(r.random((n, 4)) < 0.2, np.nan, r.normal(size=(n, 4))),
+        r.normal(size=(n, 3)),
+        r.normal(size=4),
+    ),
+    (1, 2, 7, 30),
+    x="f64[n:1.., 4]",
+    y="f64[n:1.., m:1..]",
+    weights="f64[4]",
+)
+def summaries(x, y, weights):
+    """Medians, averages and extremes that pass over nan, and the other everyday functions of NumPy."""
+    middle = np.median(y, axis=0)
+    return {
+        "median": middle,
+        "mad": np.median(np.abs(y - middle), axis=0),
+        "of all": np.median(y),
+        "rows": np.median(x, axis=1),
+        "mean": np.nanmean(x, axis=0),
+        "range": np.nanmax(x, axis=0) - np.nanmin(x, axis=0),
+        "average": np.average(np.nan_to_num(x), axis=1, weights=weights),
+        "area": np.trapezoid(y, axis=0),
+        "ranks": np.searchsorted(np.sort(y[:, 0]), y[:, 1]),
+        "grid": np.meshgrid(y[:, 0], weights),
+        "kron": np.kron(y, weights),
+        "sign": np.select([y < -0.5, y < 0.5], [-1, 0], 1),
+    }

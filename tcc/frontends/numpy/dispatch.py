@@ -34,7 +34,7 @@ _ARRAYS = """
 ARRAYS = frozenset(_ARRAYS.split())
 """The parameters of NumPy's functions that are arrays; the others are sizes, axes, dtypes and flags."""
 
-SEQUENCES = frozenset(("arrays", "tup"))
+SEQUENCES = frozenset(("arrays", "tup", "condlist", "choicelist"))
 """The parameters that are sequences of arrays."""
 
 

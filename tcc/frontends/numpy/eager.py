@@ -44,13 +44,13 @@ class ArrayElements:
 
     def set(self, value: Any) -> Array:
         """A copy with ``value`` in these elements."""
-        changed: Array = self._array.copy()
+        changed = cast(Any, self._array).copy()
         changed[self._index] = value
         return changed
 
     def add(self, value: Any) -> Array:
         """A copy with ``value`` added to these elements, as often as each is named."""
-        changed: Array = self._array.copy()
+        changed = cast(Any, self._array).copy()
         np.add.at(changed, self._index, value)
         return changed
 

@@ -20,8 +20,6 @@ from tcc.ir.location import UNKNOWN, Location
 from tcc.ir.types import TensorType
 from tcc.tree import Tree, flatten, unflatten
 
-_IDENTIFIER = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
-
 
 @dataclass(frozen=True)
 class Argument:
@@ -51,6 +49,22 @@ class Argument:
         return self.tree.paths(self.name)
 
 
+def leaf_names(paths: Sequence[str], taken: Sequence[str] = ()) -> tuple[str, ...]:
+    """Dotted names of letters, digits and ``_`` for leaves, as near to their paths as can be.
+
+    They are distinct, and from ``taken``, also where dots are spelled ``_`` as in C.
+    """
+    spelled = {name.replace(".", "_") for name in taken}
+    names: list[str] = []
+    for path in paths:
+        name = re.sub(r"[^0-9A-Za-z_.]", "_", path)
+        while name.replace(".", "_") in spelled:
+            name += "_"
+        spelled.add(name.replace(".", "_"))
+        names.append(name)
+    return tuple(names)
+
+
 @dataclass(frozen=True)
 class Signature:
     """The traced arguments in the order of the Python signature, and the static ones by name."""
@@ -68,7 +82,8 @@ class Signature:
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        return tuple(p for a in self.arguments for p in a.paths)
+        """A name for each leaf, as `leaf_names` makes them."""
+        return leaf_names([p for a in self.arguments for p in a.paths])
 
     @property
     def tree(self) -> Tree:
@@ -180,11 +195,6 @@ def from_specs(python: Callable[..., Any], specs: Mapping[str, Any], where: Plac
 
 def _argument(name: str, spec: Any, symbols: dict[str, Size], where: Place | None) -> Argument:
     leaves, tree = flatten(spec)
-    for path in tree.paths(name):
-        if not all(_IDENTIFIER.match(part) or part.isdigit() for part in path.split(".")):
-            raise UserError(
-                f"'{path}' cannot be a name in C", where=where, fix="use letters, digits and _ in names and dict keys"
-            )
     found: list[TensorType] = []
     for path, leaf in zip(tree.paths(name), leaves, strict=True):
         if not isinstance(leaf, str):

@@ -10,6 +10,7 @@ from scipy import special
 
 from tcc import ops
 from tcc.errors import Unsupported, UserError
+from tcc.frontends.numpy.composed import COMPOSED
 from tcc.ir import dtype as dt
 from tcc.ir.graph import Value
 
@@ -238,6 +239,7 @@ FUNCTIONS: Mapping[Row, Row] = {
     **_named((getattr(np, n), n) for n in (_SAME_FUNCTIONS + _LIKE).split()),
     **_named(_RENAMED_FUNCTIONS.items()),
     **_WRITTEN,
+    **COMPOSED,
 }
 
 WEAK: frozenset[Row] = frozenset((ops.where, ops.clip))

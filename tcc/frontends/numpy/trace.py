@@ -15,7 +15,7 @@ from tcc.frontends.numpy import scope as scopes
 from tcc.frontends.numpy.eager import seen
 from tcc.frontends.numpy.operand import Traced, as_value, here
 from tcc.frontends.numpy.scope import Scope
-from tcc.frontends.numpy.signature import Signature, definition, type_of
+from tcc.frontends.numpy.signature import Signature, definition, leaf_names, type_of
 from tcc.frontends.numpy.size import TracedSize
 from tcc.frontends.numpy.state import Slot, StateVariable
 from tcc.frontends.numpy.tracer import Tracer
@@ -63,7 +63,7 @@ def trace(python: Callable[..., Any], signature: Signature, name: str) -> Traced
         arguments=signature.tree,
         results=tree,
         input_names=signature.input_names,
-        output_names=tuple(tree.paths(_result_name(signature))),
+        output_names=leaf_names(tree.paths(_result_name(signature)), signature.input_names),
         reads=tuple(slot.name for _, slot in slots),
         writes=tuple(slot.name for slot in written),
         doc=inspect.getdoc(python) or "",

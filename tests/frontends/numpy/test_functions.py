@@ -93,7 +93,52 @@ def agree(found: Any, expected: Any) -> None:
         np.testing.assert_allclose(a, e, rtol=2e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize(("python", "arguments"), CASES, ids=map(str, range(len(CASES))))
+nans = np.where(b, x, np.nan).astype("f4")
+COMPOSED: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
+    (
+        lambda x: (np.average(x), np.average(x, axis=0), np.average(x, axis=1, weights=v), np.average(x, weights=x)),
+        (x,),
+    ),
+    (lambda x: (np.fliplr(x), np.flipud(x), *(np.rot90(x, k) for k in range(-1, 5))), (x,)),
+    (lambda x: (np.cross(x[:, :3], x[:, 1:]), np.cross(x, x[::-1], axis=0)), (x,)),
+    (
+        lambda x: (np.trapezoid(x), np.trapezoid(x, dx=0.5, axis=0), np.trapezoid(x, v), np.trapezoid(x, x, axis=0)),
+        (x,),
+    ),
+    (lambda x: (np.isclose(x, x + 1e-9), np.isclose(x, 0.1, atol=0.3), np.isclose(x, x, equal_nan=True)), (nans,)),
+    (lambda x: (np.diag(x), np.diag(x[0]), np.diag(x[:, :3])), (x,)),
+    (lambda x: (*np.meshgrid(x, v), *np.meshgrid(x, v, x, indexing="ij"), *np.meshgrid(x, v, sparse=True)), (x[0],)),
+    (lambda x: np.select([x > 1, x > 0], [x, x * 2.0], -1), (x,)),
+    (lambda x: np.select([x > 1, x > 0], [np.ones_like(x, dtype="i4"), x]), (x,)),
+    (lambda z: (np.angle(z), np.angle(z, deg=True)), (z,)),
+    (
+        lambda x: (np.nansum(x), np.nanprod(x, axis=0), np.nanmax(x, axis=1), np.nanmin(x), np.nanmean(x, axis=0)),
+        (nans,),
+    ),
+    (lambda x: (np.nanmax(x, axis=1), np.nanmean(x, axis=1, keepdims=True)), (np.full((2, 3), np.nan),)),
+    (lambda i: (np.nansum(i), np.nanmax(i, axis=0), np.nanmean(i)), (i,)),
+    (
+        lambda x: (
+            np.median(x),
+            np.median(x, axis=0),
+            np.median(x, axis=-1, keepdims=True),
+            np.median(x, keepdims=True),
+        ),
+        (x,),
+    ),
+    (lambda x: (np.median(x, axis=0), np.median(x, axis=1)), (nans,)),
+    (lambda i: (np.median(i), np.median(i, axis=0)), (i,)),
+    (lambda x: (np.dstack([x, x]), np.dstack([x[0], x[1]])), (x,)),
+    (lambda x: (np.cumulative_sum(x, axis=1), np.cumulative_sum(x[0])), (x,)),
+    (lambda x: (*np.hsplit(x, 2), *np.hsplit(x, [1]), *np.vsplit(x, 3), *np.hsplit(x[0], 2)), (x,)),
+    (lambda x: (np.kron(x, W), np.kron(x[0], x[1]), np.kron(x[0], x)), (x,)),
+    (lambda x: (np.polyval(v, x), np.polyval(x[0], 2.0), np.polyval([1, 2], x)), (x,)),
+    (lambda x: (np.sinc(x), np.sinc(x * 0)), (v,)),
+    (lambda x: (np.searchsorted(x, v), np.searchsorted(x, x, side="right"), np.searchsorted(v, x)), (np.sort(x[0]),)),
+]
+
+
+@pytest.mark.parametrize(("python", "arguments"), [*CASES, *COMPOSED], ids=map(str, range(len(CASES) + len(COMPOSED))))
 def test_traced_agrees_with_numpy(python: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

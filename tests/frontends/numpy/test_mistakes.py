@@ -58,7 +58,6 @@ def f(x, y=2):
         ({"x": "f32[n*n]"}, "cannot be found from the shapes"),
         ({"x": "f32[n.5]"}, "is not a size"),
         ({"x": np.float32}, "the spec of 'x' is type"),
-        ({"x": {"a b": "f32[n]"}}, "cannot be a name in C"),
     ],
     ids=str,
 )
