@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from mmap import mmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,8 +74,14 @@ class Constant:
 
     @staticmethod
     def of(array: Any, name: str = "") -> Constant:
-        """A snapshot: later changes to ``array`` are not seen. Always contiguous, native order."""
+        """A snapshot: later changes to ``array`` are not seen. Always contiguous, native order.
+
+        An array that nobody can write to (a file mapped for reading, say) is taken as it is: weights of
+        any size then need no memory of their own.
+        """
         plain = np.asarray(array)
+        if plain.flags.c_contiguous and plain.dtype.isnative and _is_frozen(plain):
+            return Constant(plain, name)
         copy = np.array(plain, dtype=plain.dtype.newbyteorder("="), order="C", copy=True)
         copy.flags.writeable = False
         return Constant(copy, name)
@@ -82,14 +89,25 @@ class Constant:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of dtype, shape and bytes."""
-        head = f"{self.array.dtype.name}{self.array.shape}".encode()
-        return hashlib.sha256(head + self.array.tobytes()).hexdigest()
+        digest = hashlib.sha256(f"{self.array.dtype.name}{self.array.shape}".encode())
+        digest.update(np.atleast_1d(self.array).reshape(-1).view(np.uint8).data)
+        return digest.hexdigest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Constant) and (self is other or self.digest == other.digest)
 
     def __hash__(self) -> int:
         return hash(self.digest)
+
+
+def _is_frozen(array: np.ndarray[Any, Any]) -> bool:
+    """Whether the array and whatever owns its memory are marked read-only."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            return False
+        owner = owner.base  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return owner is None or (isinstance(owner, (bytes, mmap)) and memoryview(owner).readonly)
 
 
 @dataclass(frozen=True, eq=False)

@@ -94,10 +94,18 @@ def splat(value: Value) -> Number | None:
         return None
     constant: Constant = value.producer.attributes["value"]
     array = constant.array
-    if array.size == 0 or (array.size > 1 and array.tobytes() != array.ravel()[:1].tobytes() * array.size):
+    if array.size == 0 or not _is_uniform(constant):
         return None
     first: Any = array.ravel()[0]
     return first.item() if value.type.dtype.name != "bf16" else float(first)
+
+
+def _is_uniform(constant: Constant) -> bool:
+    """Whether all elements have the same bits. Most weights differ within their first elements."""
+    flat = constant.array.reshape(-1)
+    head = flat[:64].tobytes()
+    first = flat[:1].tobytes()
+    return head == first * min(flat.size, 64) and (flat.size <= 64 or flat.tobytes() == first * flat.size)
 
 
 def pieces_of(node: Node, coordinates: Coordinates) -> tuple[Piece, ...]:
