@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect as inspection
+import json
 import sys
 import traceback
 from collections.abc import Callable
@@ -26,7 +27,9 @@ from tcc.errors import InternalError, TccError, UserError
 from tcc.frontends import numpy as frontend
 from tcc.ir.op import NotDifferentiable
 from tcc.progress import Progress
+from tcc.runtime import bench as bench_
 from tcc.targets import target as targets
+from tcc.targets.limits import measured_limits
 
 _DEBUG = "tcc.debug"
 
@@ -218,6 +221,49 @@ def _described(library: Path, manifest: Manifest) -> list[str]:
     if manifest.states:
         lines.append("  state    " + ", ".join(f"{s.name}: {s.spelled()}" for s in manifest.states))
     return lines
+
+
+@cli.command()
+@click.argument("library", type=click.Path(path_type=Path))
+@click.argument("function", required=False)
+@click.option("--size", "sizes", multiple=True, metavar="NAME=N", help="A size of the arguments (repeatable).")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="The most threads of a call.")
+@click.option("--json", "as_json", is_flag=True, help="Everything measured, as JSON.")
+def bench(library: Path, function: str | None, sizes: tuple[str, ...], threads: int, as_json: bool) -> None:
+    """Times the functions of LIBRARY and their kernels, beside what this machine can do.
+
+    Arguments are random. A kernel's GFLOP/s count an exp as 14 additions and so on; its GB/s count each
+    byte that it must read or write once. The last column is the larger share of the machine's limits,
+    which are measured in the same run.
+
+    \b
+    tcc bench model.so
+    tcc bench model.so classify --size batch=4096 --threads 2
+    """
+    given = dict(map(_size, sizes))
+    with Progress("measuring") as progress, runtime.load(library, threads=threads) as loaded:
+        progress.stage("the machine's limits")
+        limits = measured_limits(threads)
+        reports: list[bench_.Report] = []
+        for name in [function] if function else [f.name for f in loaded.manifest.functions]:
+            progress.stage(name)
+            own = {s.name for s in loaded.manifest.function(name).symbols}
+            chosen = given if function else {n: v for n, v in given.items() if n in own}
+            reports.append(bench_.measure(loaded, name, chosen, limits))
+    if as_json:
+        found = {"limits": {"operations": dict(limits.operations), "copy": limits.copy}, "threads": threads}
+        click.echo(json.dumps({**found, "functions": [r.to_json() for r in reports]}, indent=2))
+        return
+    peaks = ", ".join(f"{rate / 1e9:.4g} GFLOP/s FMA {name}" for name, rate in limits.operations.items())
+    click.echo(f"limits with {threads} thread{'s' * (threads > 1)}: {peaks}, {limits.copy / 1e9:.3g} GB/s copy")
+    _print_table(bench_.HEADS, [row for report in reports for row in report.described()])
+
+
+def _size(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    if not number.isdecimal():
+        raise click.UsageError(f"'{text}': a size is written NAME=N")
+    return name, int(number)
 
 
 @cli.command(name="targets")

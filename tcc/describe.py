@@ -14,7 +14,8 @@ from tcc.ir import build, dim
 from tcc.ir import dtype as dt
 from tcc.ir.dim import Dim, Size, Symbol
 from tcc.ir.graph import Constant, Function, Module, Value
-from tcc.schedule.program import Entry, Kernel, Loop, Parallel, Program
+from tcc.schedule import cost
+from tcc.schedule.program import Copy, Entry, Kernel, Loop, Parallel, Program
 from tcc.schedule.walk import statements
 from tcc.targets.weights import WeightArray, WeightBlock, layout
 from tcc.version import VERSION
@@ -82,8 +83,17 @@ def _function(function: Function, entry: Entry, kernels: dict[str, Kernel]) -> a
             for s in statements(kernels[name].body)
         ),
         plan=_plan(entry),
+        steps=tuple(map(_step, cost.steps(entry, kernels))),
+        compulsory=str(cost.compulsory(entry, kernels)),
         doc=function.doc,
     )
+
+
+def _step(step: cost.Step) -> artifact.Step:
+    statement, found = step.statement, step.cost
+    name = "copy" if isinstance(statement, Copy) else statement.kernel
+    line = str(statement.location) if statement.location.known else ""
+    return artifact.Step(name, line, step.dtype, str(found.operations), str(found.moved), str(found.compulsory))
 
 
 def _called(entry: Entry) -> Iterator[str]:

@@ -65,13 +65,31 @@ class BufferPlan:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One part of a function that a profile measures: a kernel's call, or a copy.
+
+    Of one run, as expressions: ``operations`` in additions, ``moved`` the bytes that its instructions load
+    and store, ``compulsory`` the distinct ones among them. ``line`` is where in the source it comes from,
+    ``dtype`` that of its arithmetic.
+    """
+
+    name: str
+    line: str = ""
+    dtype: str = ""
+    operations: str = "0"
+    moved: str = "0"
+    compulsory: str = "0"
+
+
+@dataclass(frozen=True)
 class Function:
     """A function of the library.
 
     ``arguments`` and ``results`` are the leaves of the trees in order. ``symbols`` are in the order of
     the C function's size parameters; ``entry_symbols`` in the order of the compiled entry. ``states``
     are the states it uses, in the entry's order; ``reads`` and ``writes`` say how. ``workspace`` and
-    ``worker_bytes`` are in bytes; ``parallel`` says whether any loop may run on several workers.
+    ``worker_bytes`` are in bytes; ``parallel`` says whether any loop may run on several workers. ``steps``
+    are what a profile measures, and ``compulsory`` the least bytes that a call moves.
     """
 
     name: str
@@ -90,6 +108,8 @@ class Function:
     worker_bytes: str = "0"
     parallel: bool = False
     plan: tuple[BufferPlan, ...] = ()
+    steps: tuple[Step, ...] = ()
+    compulsory: str = "0"
     doc: str = ""
 
     def described(self) -> str:
@@ -252,5 +272,6 @@ def _function(data: dict[str, Any]) -> Function:
         symbols=tuple(Symbol(**s) for s in data.pop("symbols")),
         solves=tuple(Solve(**s) for s in data.pop("solves")),
         plan=tuple(BufferPlan(**b) for b in data.pop("plan")),
+        steps=tuple(Step(**s) for s in data.pop("steps")),
         **_tuples(data),
     )

@@ -4,18 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tcc.errors import InternalError
 from tcc.ir.dtype import I64
 from tcc.lowering import index, memory, statement
-from tcc.lowering.frame import Context, Frame, Function, Storage
+from tcc.lowering.frame import Context, Frame, Function, Profile, Storage
 from tcc.lowering.function import Services, declare, load_word
 from tcc.lowering.memory import pointer
 from tcc.lowering.mlir import arith, ir, llvm
 from tcc.lowering.registers import i64, integer
 from tcc.lowering.tile import uniform
-from tcc.schedule.program import Buffer, Entry, Kernel
+from tcc.schedule import walk
+from tcc.schedule.program import Buffer, Call, Copy, Entry, Kernel
 
 NO_FAILURE = (1 << 31) - 1
 """What the status word holds while no check has failed."""
@@ -27,19 +28,42 @@ def emit(entry: Entry, kernels: Mapping[str, Kernel], weights: Mapping[str, int]
 
     ``arguments``: inputs, outputs, states; ``weights``: byte offset of each weight buffer by name. Returns 0,
     or 1 + the number of the failed check's message.
+
+    An entry with steps has a twin, ``p__f__profile``, that takes a ``p__profiler`` besides and tells it
+    when each step begins and ends: the kernels are the same, and a call that is not measured runs code
+    that knows nothing of it.
     """
+    _define(entry, kernels, weights, context, ())
+    steps = walk.steps(entry)
+    if steps:
+        _define(entry, kernels, weights, context, steps)
+
+
+def _define(
+    entry: Entry,
+    kernels: Mapping[str, Kernel],
+    weights: Mapping[str, int],
+    context: Context,
+    steps: Sequence[Call | Copy],
+) -> None:
+    """The function, or its profiled twin where there are steps to profile."""
     location = context.locations.of(entry.location)
     with location:
         i32 = ir.IntegerType.get_signless(32)
-        name = f"{context.prefix}__{entry.name}__run"
-        block = declare(name, [(pointer(), ())] * 5, i32, location, exported=True)
+        name = f"{context.prefix}__{entry.name}__{'profile' if steps else 'run'}"
+        block = declare(name, [(pointer(), ())] * (6 if steps else 5), i32, location, exported=True)
         with ir.InsertionPoint(block):
-            arguments, sizes, constants, workspace, parallel = block.arguments
+            arguments, sizes, constants, workspace, parallel, *profiler = block.arguments
             names = {s: uniform(I64, (load_word(sizes, n, i64()),)) for n, s in enumerate(entry.symbols)}
             status = llvm.AllocaOp(pointer(), integer(1), i32, alignment=4).result
             llvm.StoreOp(integer(NO_FAILURE, i32), status)
             function = Function(
-                block, context, entry.name, Services(status, workspace, integer(0), parallel), kernels=kernels
+                block,
+                context,
+                entry.name,
+                Services(status, workspace, integer(0), parallel),
+                kernels=kernels,
+                profile=Profile(profiler[0], steps) if steps else None,
             )
             frame = Frame(function, names)
             worker = _after(workspace, index.evaluate(frame, entry.workspace, {}))

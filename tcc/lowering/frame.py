@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ from tcc.lowering.mlir import ir, llvm
 from tcc.lowering.registers import Register, integer
 from tcc.lowering.tile import LANES, Tile, keys
 from tcc.schedule.facts import Facts
-from tcc.schedule.program import Kernel
+from tcc.schedule.program import Call, Copy, Kernel
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,20 @@ class Context:
     locations: Locations
 
 
+@dataclass(frozen=True)
+class Profile:
+    """The address of the caller's ``tcc_profiler``, and the steps it numbers."""
+
+    profiler: ir.Value
+    steps: Sequence[Call | Copy]
+
+
 @dataclass
 class Function:
     """One machine function under construction, and what all of its statements share.
 
-    ``span``: the piece of a parallel loop to run; ``kernels``: what a host function may call.
+    ``span``: the piece of a parallel loop to run; ``kernels``: what a host function may call;
+    ``profile``: what a host function tells when a step begins and ends.
     """
 
     entry: ir.Block
@@ -89,6 +98,7 @@ class Function:
     span: tuple[ir.Value, ir.Value] | None = None
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
     streams: bool = False
+    profile: Profile | None = None
 
     @property
     def facts(self) -> Facts:

@@ -46,7 +46,8 @@ class Options:
 def lower(program: Program, options: Options) -> ir.Module:
     """The program as a module of the arith, math, vector, scf and LLVM dialects.
 
-    Exports ``{prefix}__{entry}__run`` for each entry. InternalError for a program that cannot be emitted.
+    Exports ``{prefix}__{entry}__run`` and ``…__profile`` for each entry: see `tcc.lowering.entry`.
+    InternalError for a program that cannot be emitted.
     """
     context = ir.Context()
     context.enable_multithreading(False)

@@ -12,22 +12,8 @@ from tcc.artifact import read_manifest
 from tcc.errors import UserError
 from tcc.runtime.function import Function
 from tcc.runtime.opening import check_machine, check_weights, open_library
-from tcc.runtime.session import Session
-
-
-class _Context(ctypes.Structure):
-    """The context structure of the C header."""
-
-    _fields_ = (
-        ("size", ctypes.c_size_t),
-        ("workspace", ctypes.c_void_p),
-        ("workspace_size", ctypes.c_size_t),
-        ("parallel_for", ctypes.c_void_p),
-        ("pool", ctypes.c_void_p),
-        ("max_workers", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
-        ("stream", ctypes.c_void_p),
-    )
+from tcc.runtime.profile import Profile
+from tcc.runtime.session import Context, Session
 
 
 def load(path: str | os.PathLike[str], *, threads: int | None = None, verify_weights: bool = False) -> Library:
@@ -88,6 +74,10 @@ class Library:
                 return state[function].call_leaves(leaves)
         return self[function].call_leaves(leaves)
 
+    def profile(self, function: str) -> Profile:
+        """A function without state, as one whose calls measure where their time goes."""
+        return Profile(self._session, self[function].signature, self._threads)
+
     def new(self) -> State:
         """A new instance of the library's state, with the initial values."""
         if not self.manifest.states:
@@ -104,7 +94,7 @@ class Library:
         if number is not None and not 1 <= number < 1 << 31:
             raise UserError(f"the number of threads is {number}, but must be at least 1")
         self._threads = number
-        context = _Context(size=ctypes.sizeof(_Context), max_workers=number) if number is not None else None
+        context = Context.of(max_workers=number) if number is not None else None
         # The structure and its address travel together: a call in another thread may still use the old ones.
         self._session.context = ctypes.byref(context) if context is not None else None
 
@@ -160,6 +150,10 @@ class State:
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.functions})
+
+    def profile(self, function: str) -> Profile:
+        """A function, as one whose calls on this state measure where their time goes."""
+        return Profile(self._session, self[function].signature, self._library.threads, (self._pointer or 0,))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the state to a safetensors file."""

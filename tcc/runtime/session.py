@@ -13,6 +13,27 @@ from tcc.errors import UserError
 from tcc.runtime.function import Function
 
 
+class Context(ctypes.Structure):
+    """The context structure of the C header."""
+
+    _fields_ = (
+        ("size", ctypes.c_size_t),
+        ("workspace", ctypes.c_void_p),
+        ("workspace_size", ctypes.c_size_t),
+        ("parallel_for", ctypes.c_void_p),
+        ("pool", ctypes.c_void_p),
+        ("max_workers", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("stream", ctypes.c_void_p),
+        ("profile", ctypes.c_void_p),
+    )
+
+    @classmethod
+    def of(cls, **fields: int) -> Context:
+        """A context with these fields, the others zero."""
+        return cls(size=ctypes.sizeof(cls), **fields)
+
+
 class Session:
     """An opened library: its C functions, the context that calls pass, and the functions bound so far."""
 

@@ -15,6 +15,7 @@ from tcc.schedule.program import (
     Carry,
     Check,
     Copy,
+    Entry,
     If,
     Let,
     Load,
@@ -46,6 +47,11 @@ def statements(block: Block) -> Iterator[Stmt]:
         yield stmt
         for inner in blocks_of(stmt):
             yield from statements(inner)
+
+
+def steps(entry: Entry) -> list[Call | Copy]:
+    """The calls and copies of an entry, in order: what a profile of it measures."""
+    return [s for s in statements(entry.body) if isinstance(s, (Call, Copy))]
 
 
 def expressions_of(stmt: Stmt) -> tuple[Expr, ...]:

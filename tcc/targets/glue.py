@@ -35,6 +35,7 @@ def glue(manifest: Manifest, block: WeightBlock, header_hash: int) -> str:
 
 def _same_layout(prefix: str) -> str:
     checks = [f"(int){prefix.upper()}_{name} == (int)TCC_{name}" for name, _ in STATUSES]
+    checks += [f"sizeof({prefix}_profile) == sizeof(tcc_profile)"]
     checks += [f"sizeof({prefix}_context) == sizeof(tcc_context)", f"sizeof({prefix}_tensor) == sizeof(tcc_dltensor)"]
     return "\n".join(f'_Static_assert({check}, "");' for check in checks)
 
@@ -87,7 +88,10 @@ def _function(function: Function, manifest: Manifest) -> str:
     shapes = [expression for t in tensors for expression in t.shape]
     parts = [
         f"/* {name} */\n\nint32_t {manifest.prefix}__{name}__run(void *const *arguments, const int64_t *sizes, "
-        "const uint8_t *weights,\n    uint8_t *workspace, const tcc_parallel *parallel);\n",
+        "const uint8_t *weights,\n    uint8_t *workspace, const tcc_parallel *parallel);\n"
+        f"int32_t {manifest.prefix}__{name}__profile(void *const *arguments, const int64_t *sizes, "
+        "const uint8_t *weights,\n    uint8_t *workspace, const tcc_parallel *parallel, "
+        "const tcc_profiler *profiler);\n",
         _table("tcc_tensor", f"tensors_of_{name}", [_tensor_row(t) for t in tensors]),
         _table("tcc_symbol", f"symbols_of_{name}", [_symbol_row(s) for s in function.symbols]),
         _table("int32_t", f"states_of_{name}", [str(states.index(s)) for s in function.states]),
@@ -155,6 +159,7 @@ def _function_table(function: Function, manifest: Manifest, extents: int) -> str
         f".solve = solve_{name},",
         f".entry_sizes = entry_sizes_of_{name},",
         f".run = {manifest.prefix}__{name}__run,",
+        f".profiled = {f'{manifest.prefix}__{name}__profile' if function.steps else 'NULL'},",
     ]
     return f"static const tcc_function function_{name} = {{\n" + "\n".join(f"    {f}" for f in fields) + "\n};\n"
 

@@ -67,6 +67,12 @@ def _context(prefix: str) -> str:
  * from 0 to max_workers - 1. */
 typedef void (*{prefix}_body)(void *arg, int64_t begin, int64_t end, int32_t worker);
 
+/* Where the time of one step of a function goes; the manifest lists its steps. */
+typedef struct {prefix}_profile {{
+    int64_t nanoseconds;
+    int64_t runs;
+}} {prefix}_profile;
+
 /* What a caller may supply. Set all to zero, then `size` to sizeof({prefix}_context), then what is wanted. */
 typedef struct {prefix}_context {{
     size_t size;
@@ -78,6 +84,7 @@ typedef struct {prefix}_context {{
     int32_t max_workers;   /* 0: as many as the environment variable TCC_NUM_THREADS says, or processors */
     int32_t reserved;
     void *stream;          /* for devices; NULL */
+    {prefix}_profile *profile; /* one for each step, to which the call's times are added; NULL: not measured */
 }} {prefix}_context;"""
 
 

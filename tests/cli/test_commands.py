@@ -139,3 +139,20 @@ def test_a_debugger_stops_at_the_users_line(folder: Path) -> None:
         ["gdb", "-q", "-batch", *script, "./stop"], cwd=folder, capture_output=True, text=True, timeout=60
     ).stdout
     assert f"model.py:{line}" in shown.partition("Breakpoint 1, ")[2], shown
+
+
+def test_bench(folder: Path) -> None:
+    done = tcc("bench", "model.so", "predict", "--json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "quiet in a pipe"
+    found = json.loads(done.stdout)
+    assert found["limits"]["copy"] > 1e8
+    (function,) = found["functions"]
+    assert function["function"] == "predict"
+    assert all(s["seconds"] > 0 and s["compulsory"] > 0 for s in function["steps"])
+    shown = tcc("bench", "model.so", "predict", folder=folder)
+    assert all(s["name"] in shown.stdout for s in function["steps"])
+    assert "GFLOP/s" in shown.stdout
+    wrong = tcc("bench", "model.so", "predict", "--size", "nothing=3", folder=folder)
+    assert wrong.returncode == 1
+    assert "has no size 'nothing'" in wrong.stderr

@@ -150,8 +150,15 @@ static int32_t run(const tcc_function *function, const tcc_scratch *scratch, con
         owned = 1;
     }
     function->entry_sizes(scratch->sizes, scratch->ordered);
-    status = function->run(scratch->arguments, scratch->ordered, weights, memory,
-                           worker_count > 1 ? &parallel : NULL);
+    if (context == NULL || context->size < sizeof *context || context->profile == NULL ||
+        function->profiled == NULL) {
+        status = function->run(scratch->arguments, scratch->ordered, weights, memory,
+                               worker_count > 1 ? &parallel : NULL);
+    } else {
+        const tcc_profiler profiler = {tcc_profile_begin, tcc_profile_end, context->profile};
+        status = function->profiled(scratch->arguments, scratch->ordered, weights, memory,
+                                    worker_count > 1 ? &parallel : NULL, &profiler);
+    }
     if (owned) tcc_arena_give(memory);
     if (status == 0) return TCC_OK;
     return tcc_fail(TCC_INDEX_OUT_OF_RANGE, "%s: %s", function->name,
@@ -167,9 +174,11 @@ int32_t tcc_call(const tcc_function *function, const tcc_scratch *scratch, tcc_s
         if (status != TCC_OK) return status;
         __atomic_store_n(&ready, 1, __ATOMIC_RELAXED);
     }
-    if (context != NULL && context->size < sizeof *context)
+    /* What has been added to the structure since is not asked of a caller that does not know it. */
+    if (context != NULL && context->size < offsetof(tcc_context, profile))
         return tcc_fail(TCC_INVALID_ARGUMENT, "%s: the context's size is %llu, but must be %llu or more",
-                        function->name, (unsigned long long)context->size, (unsigned long long)sizeof *context);
+                        function->name, (unsigned long long)context->size,
+                        (unsigned long long)offsetof(tcc_context, profile));
     status = tcc_extents(function, scratch->sizes, scratch->extents);
     if (status == TCC_OK) status = tensor_bytes(function, scratch->extents, scratch->bytes);
     if (status == TCC_OK) status = check_pointers(function, scratch->arguments, scratch->bytes);

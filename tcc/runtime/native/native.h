@@ -20,6 +20,8 @@
 #define tcc_pool_run TCC_NAME(pool_run)
 #define tcc_pool_workers TCC_NAME(pool_workers)
 #define tcc_pool_trim TCC_NAME(pool_trim)
+#define tcc_profile_begin TCC_NAME(profile_begin)
+#define tcc_profile_end TCC_NAME(profile_end)
 #define tcc_processor_check TCC_NAME(processor_check)
 #define tcc_weights_map TCC_NAME(weights_map)
 #define tcc_call TCC_NAME(call)
@@ -69,6 +71,22 @@ typedef struct {
 typedef int32_t (*tcc_entry)(void *const *arguments, const int64_t *sizes, const uint8_t *weights, uint8_t *workspace,
                              const tcc_parallel *parallel);
 
+/* The layout of the header's profile structure: where the time of one step of a function goes. */
+typedef struct {
+    int64_t nanoseconds;
+    int64_t runs;
+} tcc_profile;
+
+/* What a profiled entry takes besides: it calls `begin` before each of its steps and `end` after it. */
+typedef struct {
+    void (*begin)(tcc_profile *steps, int64_t step);
+    void (*end)(tcc_profile *steps, int64_t step);
+    tcc_profile *steps;
+} tcc_profiler;
+
+typedef int32_t (*tcc_profiled_entry)(void *const *arguments, const int64_t *sizes, const uint8_t *weights,
+                                      uint8_t *workspace, const tcc_parallel *parallel, const tcc_profiler *profiler);
+
 /* The layout of the header's context structure. */
 typedef struct {
     size_t size;
@@ -79,6 +97,7 @@ typedef struct {
     int32_t max_workers;
     int32_t reserved;
     void *stream;
+    tcc_profile *profile;
 } tcc_context;
 
 /* The layout of DLPack's DLTensor. */
@@ -132,6 +151,7 @@ typedef struct {
     void (*solve)(const int64_t *const *shapes, int64_t *sizes);
     void (*entry_sizes)(const int64_t *sizes, int64_t *ordered);
     tcc_entry run;
+    tcc_profiled_entry profiled; /* NULL when it has no steps */
 } tcc_function;
 
 typedef struct {
@@ -189,6 +209,10 @@ void tcc_arena_trim(void);
 void tcc_pool_run(void *pool, tcc_body body, void *arg, int64_t n, int64_t grain, int32_t max_workers);
 int32_t tcc_pool_workers(void);
 void tcc_pool_trim(void);
+
+/* Both read the clock; a step's times are added up. */
+void tcc_profile_begin(tcc_profile *steps, int64_t step);
+void tcc_profile_end(tcc_profile *steps, int64_t step);
 
 int32_t tcc_processor_check(void);
 

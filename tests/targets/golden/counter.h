@@ -41,6 +41,12 @@ typedef enum counter_status {
  * from 0 to max_workers - 1. */
 typedef void (*counter_body)(void *arg, int64_t begin, int64_t end, int32_t worker);
 
+/* Where the time of one step of a function goes; the manifest lists its steps. */
+typedef struct counter_profile {
+    int64_t nanoseconds;
+    int64_t runs;
+} counter_profile;
+
 /* What a caller may supply. Set all to zero, then `size` to sizeof(counter_context), then what is wanted. */
 typedef struct counter_context {
     size_t size;
@@ -52,6 +58,7 @@ typedef struct counter_context {
     int32_t max_workers;   /* 0: as many as the environment variable TCC_NUM_THREADS says, or processors */
     int32_t reserved;
     void *stream;          /* for devices; NULL */
+    counter_profile *profile; /* one for each step, to which the call's times are added; NULL: not measured */
 } counter_context;
 
 /* A tensor as DLPack lays it out; DLTensor itself when dlpack.h is included before this file. */

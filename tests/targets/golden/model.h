@@ -41,6 +41,12 @@ typedef enum model_status {
  * from 0 to max_workers - 1. */
 typedef void (*model_body)(void *arg, int64_t begin, int64_t end, int32_t worker);
 
+/* Where the time of one step of a function goes; the manifest lists its steps. */
+typedef struct model_profile {
+    int64_t nanoseconds;
+    int64_t runs;
+} model_profile;
+
 /* What a caller may supply. Set all to zero, then `size` to sizeof(model_context), then what is wanted. */
 typedef struct model_context {
     size_t size;
@@ -52,6 +58,7 @@ typedef struct model_context {
     int32_t max_workers;   /* 0: as many as the environment variable TCC_NUM_THREADS says, or processors */
     int32_t reserved;
     void *stream;          /* for devices; NULL */
+    model_profile *profile; /* one for each step, to which the call's times are added; NULL: not measured */
 } model_context;
 
 /* A tensor as DLPack lays it out; DLTensor itself when dlpack.h is included before this file. */
