@@ -6,8 +6,11 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 BUILD := build/demo
 WORKERS ?= auto
+BENCH := build/bench
+PEERS := $(BENCH)/.peers
+PEERS_PY := $(BENCH)/venv/bin/python
 
-.PHONY: demo test test-all check format clean help
+.PHONY: demo test test-all check format bench bench-quick bench-peers clean help
 
 help:
 	@echo "make demo      install into .venv, compile examples/digits, run it from Python and from C"
@@ -15,6 +18,9 @@ help:
 	@echo "make test-all  every test: the complete op tables and the long ones"
 	@echo "make check     ruff, pyright, import contracts"
 	@echo "make format    let ruff format the sources"
+	@echo "make bench-peers  install the libraries that tcc is measured against into build/bench/venv"
+	@echo "make bench     measure every workload with one and with two threads, write docs/measured/cpu.md"
+	@echo "make bench-quick  measure the main ones, within two minutes"
 
 $(INSTALLED): pyproject.toml
 	@test -x $(PY) || { echo "making .venv"; $(PYTHON) -m venv .venv; }
@@ -45,6 +51,22 @@ test-all: check
 format: $(INSTALLED)
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+$(PEERS): tools/bench/requirements.txt
+	@test -x $(PEERS_PY) || $(PYTHON) -m venv $(BENCH)/venv
+	@echo "installing the peers (some minutes, 2 GB)"
+	@$(PEERS_PY) -m pip install --quiet --disable-pip-version-check -r tools/bench/requirements.txt
+	@touch $@
+
+bench-peers: $(PEERS)
+
+bench: $(INSTALLED)
+	$(PY) -m tools.bench run --threads 1 -o $(BENCH)/threads1.json
+	$(PY) -m tools.bench run --threads 2 -o $(BENCH)/threads2.json
+	$(PY) -m tools.bench report $(BENCH)/threads1.json $(BENCH)/threads2.json -o docs/measured/cpu.md
+
+bench-quick: $(INSTALLED)
+	$(PY) -m tools.bench run --quick -o $(BENCH)/quick.json
 
 clean:
 	rm -rf build .venv

@@ -1,0 +1,150 @@
+"""``python -m tools.bench run | report | list``: see each command's ``--help``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from tools.bench import limits, plot, report, summary
+from tools.bench.measure import QUICK, Bench, Effort
+from tools.bench.peers import FILES
+from tools.bench.processes import installed
+from tools.bench.workload import Workload
+from tools.bench.workloads import chosen
+
+QUICK_PEERS = ("tcc", "numpy", "torch", "onnxruntime", "openvino", "jax")
+QUICK_SECONDS = 105.0
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    run = commands.add_parser("run", help="measure")
+    run.add_argument("words", nargs="*", help="families, or parts of workloads' names (default: all)")
+    run.add_argument("--threads", type=int, default=1)
+    run.add_argument("--processors", help="processors to stay on, such as 1 or 0,1 (default: the last ones)")
+    run.add_argument("--peers", help=f"of {', '.join(FILES)} (default: all that are installed)")
+    run.add_argument("--quick", action="store_true", help="a few workloads, within two minutes")
+    run.add_argument("--rounds", type=int, help="samples of each peer")
+    run.add_argument("-o", "--output", type=Path, default=Path("build/bench/bench.json"))
+    run.set_defaults(command=_run)
+    page = commands.add_parser("report", help="write the page and the plot from reports of one and more threads")
+    page.add_argument("reports", nargs="+", type=Path)
+    page.add_argument("-o", "--output", type=Path, required=True, help="the .md file; the plot lies beside it")
+    page.set_defaults(command=_report)
+    listing = commands.add_parser("list", help="the workloads")
+    listing.set_defaults(command=_list)
+    options = parser.parse_args()
+    options.command(options)
+
+
+def _list(_: argparse.Namespace) -> None:
+    for family, workload in chosen([], quick=False):
+        print(f"{family:14} {workload.name}{'  (quick)' if workload.quick else ''}")
+
+
+def _run(options: argparse.Namespace) -> None:
+    end = time.monotonic() + QUICK_SECONDS if options.quick else float("inf")
+    wanted: Sequence[str] = options.peers.split(",") if options.peers else QUICK_PEERS if options.quick else list(FILES)
+    peers = installed([p for p in wanted if p in FILES])
+    effort = QUICK if options.quick else Effort()
+    if options.rounds:
+        effort = replace(effort, rounds=options.rounds)
+    processors = _processors(options)
+    print(f"peers: {', '.join(peers)}; {options.threads} thread(s) on {processors or 'any processor'}", flush=True)
+    load = os.getloadavg()[0]
+    found = limits.measured(processors, 0.1 if options.quick else 0.4)
+    result: dict[str, Any] = {
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": _machine(),
+        "threads": options.threads,
+        "limits": found,
+        "versions": {},
+        "load": [load, load],
+        "workloads": [],
+    }
+    bench = Bench(peers, options.threads, processors, effort)
+    try:
+        for family, workload in chosen(options.words, options.quick):
+            if time.monotonic() > end:
+                print("the time is up; the rest is left out")
+                break
+            entry = _measured(bench, family, workload)
+            result["workloads"].append(entry)
+            result["versions"] = {p: bench.versions[p] for p in peers if p in bench.versions}
+            result["load"] = [load, os.getloadavg()[0]]
+            options.output.parent.mkdir(parents=True, exist_ok=True)
+            options.output.write_text(json.dumps(result, indent=1))
+            print(report.line(summary.row(entry, found, options.threads)), flush=True)
+    finally:
+        bench.close()
+    table = summary.rows(result)
+    options.output.with_suffix(".svg").write_text(plot.svg(table, _title(result)))
+    print(report.text(result).split("\n\n", 1)[-1])
+    print(f"\nwritten: {options.output}, {options.output.with_suffix('.svg')}")
+
+
+def _measured(bench: Bench, family: str, workload: Workload) -> dict[str, Any]:
+    results, moved = bench.run(workload)
+    read, written = workload.moved or moved
+    return {
+        "family": family,
+        "name": workload.name,
+        "ranked": workload.ranked,
+        "flops": workload.flops,
+        "peak": workload.peak,
+        "read": read,
+        "written": written,
+        "results": {p: r.as_json() for p, r in results.items()},
+    }
+
+
+def _report(options: argparse.Namespace) -> None:
+    reports = [json.loads(path.read_text()) for path in options.reports]
+    picture = options.output.with_suffix(".svg")
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    picture.write_text(plot.svg(summary.rows(reports[0]), _title(reports[0])))
+    options.output.write_text(report.markdown(reports, picture.name))
+    print(f"written: {options.output}, {picture}")
+
+
+def _title(result: dict[str, Any]) -> str:
+    return f"tcc beside its peers, {result['threads']} thread(s), {result['date']}"
+
+
+def _processors(options: argparse.Namespace) -> list[int]:
+    if options.processors:
+        return [int(p) for p in options.processors.split(",")]
+    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return usable[-options.threads :]
+
+
+def _machine() -> dict[str, Any]:
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), name)
+    except OSError:
+        pass
+    compiler = subprocess.run([os.environ.get("CC", "cc"), "--version"], capture_output=True, text=True, check=False)
+    return {
+        "processor": name,
+        "processors": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()}",
+        "compiler": (compiler.stdout.splitlines() or ["no C compiler"])[0],
+        "python": platform.python_version(),
+    }
+
+
+if __name__ == "__main__":
+    main()
