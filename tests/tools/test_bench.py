@@ -48,6 +48,7 @@ def made_report():
         "limits": LIMITS | {"bf16": 2e11, "int8": 4e11},
         "versions": {"tcc": "0", "numpy": "2"},
         "load": [0.1, 0.2],
+        "call_from_c": {"tcc": 20.0, "c": 2.0},
         "workloads": [
             entry("ahead", tcc=1e-4, numpy=4e-4, jax=2e-4),
             entry("behind", tcc=2e-4, numpy=4e-4, jax=1e-4),
@@ -101,6 +102,7 @@ class TestReport:
         rows = [line for line in page.splitlines() if line.startswith("|")]
         assert "## One thread" in page
         assert "## 2 threads" in page
+        assert "20.0 ns, a plain C function 2.0 ns" in page
         assert "Geometric mean: **1.00×**" in page
         assert "| ahead | 100 µs | 200 µs JAX | 2.00 |" in page
         assert "2.00*" in page

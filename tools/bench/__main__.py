@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from tools.bench import limits, plot, report, summary
+from tools.bench import calls, limits, plot, report, summary
 from tools.bench.measure import QUICK, Bench, Effort
 from tools.bench.peers import FILES
 from tools.bench.processes import installed
@@ -22,7 +22,7 @@ from tools.bench.workload import Workload
 from tools.bench.workloads import chosen
 
 QUICK_PEERS = ("tcc", "numpy", "torch", "onnxruntime", "openvino", "jax")
-QUICK_SECONDS = 105.0
+QUICK_SECONDS = 90.0
 
 
 def main() -> None:
@@ -69,6 +69,7 @@ def _run(options: argparse.Namespace) -> None:
         "machine": _machine(),
         "threads": options.threads,
         "limits": found,
+        "call_from_c": calls.from_c() if "tcc" in peers else {},
         "versions": {},
         "load": [load, load],
         "workloads": [],

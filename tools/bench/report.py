@@ -38,6 +38,9 @@ def text(report: Mapping[str, Any]) -> str:
     """The whole report for the terminal."""
     table = rows(report)
     lines = [line(r) for r in table]
+    call: Mapping[str, float] = report["call_from_c"]
+    if call:
+        lines.append(f"{'add of 8 floats, from C':48} {call['tcc']:.1f} ns, a plain C function {call['c']:.1f} ns")
     mean = overall(table)
     if math.isfinite(mean):
         lines.append(f"\ngeometric mean: {mean:.2f}× the best peer over {_ranked(table)} workloads")
@@ -98,6 +101,11 @@ def _section(report: Mapping[str, Any]) -> list[str]:
         f"load average {load} while measuring.",
     ]
     peers = [p for p in FILES if p != "tcc" and any(p in r.times for r in table)]
+    call: Mapping[str, float] = report["call_from_c"]
+    if call:
+        parts.append(
+            f"A call from C (an addition of 8 floats): {call['tcc']:.1f} ns, a plain C function {call['c']:.1f} ns."
+        )
     columns = " | ".join(_SHORT.get(p, p) for p in peers)
     for family in dict.fromkeys(r.family for r in table):
         mine = [r for r in table if r.family == family]
