@@ -14,7 +14,7 @@ from tcc.version import VERSION
 
 if TYPE_CHECKING:
     from tcc.api import compile, eager, function, state, trace
-    from tcc.control import scan
+    from tcc.control import cond, fori_loop, scan, switch, while_loop
     from tcc.runtime import load
     from tcc.transforms import grad, value_and_grad, vjp, vmap
 
@@ -23,12 +23,28 @@ __version__ = VERSION
 _WHERE: dict[str, str] = {
     **dict.fromkeys(("compile", "eager", "function", "state", "trace"), "tcc.api"),
     "load": "tcc.runtime",
-    "scan": "tcc.control",
+    **dict.fromkeys(("cond", "fori_loop", "scan", "switch", "while_loop"), "tcc.control"),
     **dict.fromkeys(("grad", "value_and_grad", "vjp", "vmap"), "tcc.transforms"),
 }
 _MODULES = ("nn", "runtime")
 
-__all__ = ["compile", "eager", "function", "grad", "load", "scan", "state", "trace", "value_and_grad", "vjp", "vmap"]
+__all__ = [
+    "compile",
+    "cond",
+    "eager",
+    "fori_loop",
+    "function",
+    "grad",
+    "load",
+    "scan",
+    "state",
+    "switch",
+    "trace",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+    "while_loop",
+]
 
 
 def __getattr__(name: str) -> Any:

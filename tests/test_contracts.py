@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "tcc").rglob("*.py"))
 # Scalar ops, combines, kinds of forms and words of the loop IR share names with ops.
 SHARED = {
-    *("add", "multiply", "max", "min", "any", "all", "sum", "scan", "where"),
+    *("add", "multiply", "max", "min", "any", "all", "sum", "scan", "cond", "where"),
     *("pad", "slice", "take", "sort", "full", "index", "convolution"),
 }
 

@@ -174,11 +174,17 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Control:
-    """A region run many times or not at all; ``kind`` is ``scan``, ``while`` or ``cond``.
+    """Regions run many times or not at all; ``kind`` is ``scan``, ``while`` or ``cond``.
 
     For ``scan``: attribute ``body`` is a graph (carries…, consts…, slices of xs…) → (carries…, slices
     of ys…); operands are (carries…, consts…, xs…); attributes ``carries`` and ``consts`` count them,
     ``length`` is a Size and ``reverse`` a bool; results are (final carries…, stacked ys…).
+
+    For ``while``: attributes ``cond``, a graph (carries…, consts…) → one bool, ``body``, a graph
+    (carries…, consts…) → (carries…), and ``carries``, their number; operands are (carries…, consts…), results
+    the carries when ``cond`` is false. For ``cond``: attribute ``branches`` is a tuple of graphs
+    (operands…) → (results…); the first operand, an i64 scalar, numbers the one to run, the last one where
+    there is none of that number.
     """
 
     kind: str

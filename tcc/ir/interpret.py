@@ -54,7 +54,7 @@ def run_node(
 ) -> tuple[Array, ...]:
     """One node's results, checked against their types."""
     if isinstance(node.op.form, Control):
-        results = tuple(_control(node, node.op.form.kind, operands, sizes, observe))
+        results = tuple(_CONTROL[node.op.form.kind](node, operands, sizes, observe))
     else:
         answer = node.op.reference(*operands, **concrete(node.attributes, sizes))
         several = isinstance(answer, (tuple, list))
@@ -73,11 +73,7 @@ def run_node(
     return arrays
 
 
-def _control(
-    node: Node, kind: str, operands: Sequence[Array], sizes: Mapping[str, int], observe: Observe | None
-) -> Iterator[Array]:
-    if kind != "scan":
-        raise InternalError(f"the interpreter has no rule for control of kind '{kind}'")
+def _scan(node: Node, operands: Sequence[Array], sizes: Mapping[str, int], observe: Observe | None) -> Iterator[Array]:
     body: Graph = node.attributes["body"]
     n_carries, n_consts = node.attributes["carries"], node.attributes["consts"]
     length = evaluate(node.attributes["length"], sizes)
@@ -92,6 +88,23 @@ def _control(
             y[step] = part
     yield from carries
     yield from ys
+
+
+def _while(node: Node, operands: Sequence[Array], sizes: Mapping[str, int], observe: Observe | None) -> Sequence[Array]:
+    count: int = node.attributes["carries"]
+    carries, consts = list(operands[:count]), operands[count:]
+    while _run(node.attributes["cond"], [*carries, *consts], sizes, observe)[0]:
+        carries = _run(node.attributes["body"], [*carries, *consts], sizes, observe)
+    return carries
+
+
+def _cond(node: Node, operands: Sequence[Array], sizes: Mapping[str, int], observe: Observe | None) -> Sequence[Array]:
+    branches: tuple[Graph, ...] = node.attributes["branches"]
+    index = int(operands[0])
+    return _run(branches[index if 0 <= index < len(branches) else -1], operands[1:], sizes, observe)
+
+
+_CONTROL = {"scan": _scan, "while": _while, "cond": _cond}
 
 
 def concrete(attributes: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:

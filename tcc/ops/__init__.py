@@ -12,6 +12,7 @@ from types import ModuleType
 from tcc.ir.op import Op
 from tcc.ops import (
     arithmetic,
+    branching,
     comparison,
     contraction,
     control,
@@ -52,6 +53,10 @@ from tcc.ops.arithmetic import (
     sign,
     square,
     subtract,
+)
+from tcc.ops.branching import (
+    cond,
+    while_loop,
 )
 from tcc.ops.comparison import (
     equal,
@@ -278,6 +283,7 @@ TABLE: Mapping[str, Op] = _table(
     unpooling,
     sorting,
     control,
+    branching,
     nonlinear,
     normalisation,
     scaled_dot_product,
@@ -316,6 +322,7 @@ __all__ = [
     "clip",
     "complex",
     "concatenate",
+    "cond",
     "conj",
     "convolution",
     "copysign",
@@ -447,6 +454,7 @@ __all__ = [
     "vdot",
     "vecdot",
     "where",
+    "while_loop",
     "zeros",
     "zeros_like",
 ]

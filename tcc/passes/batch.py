@@ -1,14 +1,13 @@
 """Batching (vmap): the graph on many inputs at once, along a new leading axis.
 
 Only what depends on a batched input gets the axis. Each op says how it goes through by its record's
-``batch``; a composite without one is expanded; a scan batches its body.
+``batch``; a composite without one is expanded; how control flow does is in `tcc.passes.batch_control`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-import tcc.ops as ops
 from tcc.errors import InternalError, Unsupported
 from tcc.ir import build
 from tcc.ir import location as locations
@@ -16,6 +15,8 @@ from tcc.ir.dim import Size
 from tcc.ir.forms import Control
 from tcc.ir.graph import Graph, Node, Value
 from tcc.ir.types import TensorType
+from tcc.passes import batch_control
+from tcc.passes.batch_control import led
 from tcc.passes.decompose import expansion
 
 
@@ -25,7 +26,7 @@ def batch(graph: Graph, batched: Sequence[bool], size: Size) -> Graph:
     ends: list[Value] = []
     for value, flag in zip(outputs, flags, strict=True):
         with locations.located(value.location):
-            ends.append(_led(value, flag, size))
+            ends.append(led(value, flag, size))
     return Graph(graph.name, inputs, tuple(ends))
 
 
@@ -62,8 +63,8 @@ def _node(node: Node, done: Mapping[Value, Value], size: Size) -> list[tuple[Val
     operands = [done.get(v, v) for v in node.operands]
     flags = [v in done for v in node.operands]
     if isinstance(node.op.form, Control):
-        return _control(node, node.op.form.kind, operands, flags, size)
-    if node.op.batch is not None:
+        results = _CONTROL[node.op.form.kind](node, operands, flags, size, _batched)
+    elif node.op.batch is not None:
         results = [(v, True) for v in node.op.batch(size, operands, flags, node.attributes)]
     elif node.op.expand is not None:
         inner = {v: done[v] for v in node.operands if v in done}
@@ -74,51 +75,14 @@ def _node(node: Node, done: Mapping[Value, Value], size: Size) -> list[tuple[Val
             where=node.location.place(),
             fix="write the loop over the batch with tcc.scan, or the op on arrays of one more dimension",
         )
-    made = [_led(v, f, size) for v, f in results]
+    made = [led(v, f, size) for v, f in results]
     for old, new in zip(node.results, made, strict=True):
         if new.type != _lead(old.type, size):
             raise InternalError(f"batching {node.op.name}: {old.type} became {new.type}, expected {size} in front")
     return list(zip(node.results, made, strict=True))
 
 
-def _control(
-    node: Node, kind: str, operands: Sequence[Value], flags: Sequence[bool], size: Size
-) -> list[tuple[Value, Value]]:
-    """A scan over the batched body. A carry is batched if its start or its next value is."""
-    if kind != "scan":
-        raise Unsupported(f"control of kind '{kind}' has no batching rule", where=node.location.place())
-    body: Graph = node.attributes["body"]
-    carries: int = node.attributes["carries"]
-    stacked: int = carries + node.attributes["consts"]
-    inner = list(flags)
-    while True:
-        inputs, outputs, made = _batched(body, inner, size)
-        grown = [a or b for a, b in zip(inner[:carries], made[:carries], strict=True)]
-        if grown == inner[:carries]:
-            break
-        inner[:carries] = grown
-    kept = [_led(v, f, size) if want else v for v, f, want in zip(outputs, made, inner, strict=False)]
-    ends = (*kept[:carries], *outputs[carries:])
-    starts = [_led(v, f, size) if want else v for v, f, want in zip(operands, flags, inner, strict=True)]
-    xs = [_swapped(v) if f else v for v, f in zip(starts[stacked:], inner[stacked:], strict=True)]
-    attributes = {**node.attributes, "body": Graph(body.name, inputs, ends)}
-    scan = Node(node.op, (*starts[:stacked], *xs), attributes)
-    results: list[tuple[Value, Value]] = []
-    for index, (old, new) in enumerate(zip(node.results, scan.results, strict=True)):
-        has_axis = inner[index] if index < carries else made[index]
-        moved = _swapped(new) if has_axis and index >= carries else new
-        results.append((old, _led(moved, has_axis, size)))
-    return results
-
-
-def _led(value: Value, batched: bool, size: Size) -> Value:
-    """The value with the leading axis, repeated along it if it had none."""
-    return value if batched else ops.broadcast_to(value, (size, *value.type.shape))
-
-
-def _swapped(value: Value) -> Value:
-    """The first two axes exchanged: a scan steps along the first axis, a batch lies along it too."""
-    return ops.transpose(value, (1, 0, *range(2, value.type.rank)))
+_CONTROL = {"scan": batch_control.scan, "while": batch_control.while_loop, "cond": batch_control.cond}
 
 
 def _lead(type: TensorType, size: Size) -> TensorType:

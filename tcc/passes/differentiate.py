@@ -2,7 +2,8 @@
 
 Cotangents flow from outputs to inputs by the ops' gradient rules; None is a symbolic zero, so that
 nothing is computed for what does not matter. A composite whose record says so is differentiated
-through its expansion. How a scan is gone through backwards is in `tcc.passes.scan_gradient`.
+through its expansion. How a scan is gone through backwards is in `tcc.passes.scan_gradient`,
+how branches are in `tcc.passes.branch_gradient`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tcc.ir import location as locations
 from tcc.ir.forms import Control
 from tcc.ir.graph import Graph, Node, Value
 from tcc.ir.op import Derived, NotDifferentiable
-from tcc.passes import scan_gradient
+from tcc.passes import branch_gradient, scan_gradient
 from tcc.passes.decompose import expansion
 
 
@@ -122,14 +123,7 @@ def depending(nodes: Sequence[Node], sources: Sequence[Value]) -> set[Value]:
 def _node(node: Node, active: set[Value], tape: _Tape) -> None:
     given = [tape.cotangents.get(v) for v in node.results]
     if isinstance(node.op.form, Control):
-        if node.op.form.kind != "scan":
-            raise Unsupported(
-                f"control of kind '{node.op.form.kind}' has no gradient",
-                where=node.location.place(),
-                fix="write the loop with tcc.scan",
-            )
-        extended, found = scan_gradient.transpose(node, given, [v in active for v in node.operands], backward)
-        tape.scans.append(extended)
+        found = _control(node, node.op.form.kind, given, [v in active for v in node.operands], tape)
     elif isinstance(node.op.gradient, NotDifferentiable):
         return
     elif isinstance(node.op.gradient, Derived):
@@ -142,6 +136,23 @@ def _node(node: Node, active: set[Value], tape: _Tape) -> None:
     for operand, cotangent in zip(node.operands, found, strict=True):
         if cotangent is not None and operand in active:
             tape.add(operand, cotangent, node)
+
+
+def _control(
+    node: Node, kind: str, given: Sequence[Value | None], active: Sequence[bool], tape: _Tape
+) -> list[Value | None]:
+    if kind == "cond":
+        return branch_gradient.transpose(node, given, active, backward)
+    if kind != "scan":
+        raise Unsupported(
+            "while_loop has no reverse-mode gradient",
+            where=node.location.place(),
+            why="it is not known how many steps' values to keep",
+            fix="write the loop with tcc.scan, or with tcc.fori_loop and bounds that are numbers or sizes",
+        )
+    extended, found = scan_gradient.transpose(node, given, active, backward)
+    tape.scans.append(extended)
+    return found
 
 
 def _once(operands: Sequence[Value], found: Sequence[Value | None]) -> list[Value | None]:

@@ -1,4 +1,7 @@
-"""Constant folding: nodes whose operands are all literals become literals, by the ops' references."""
+"""Constant folding: nodes whose operands are all literals become literals, by the ops' references.
+
+Of branches that a literal chooses from, the one chosen takes the place.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,10 @@ class Fold:
 
     def _change(self, node: Node, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         constants = [build.constant_of(v) for v in operands]
+        if isinstance(node.op.form, Control) and node.op.form.kind == "cond" and constants[0] is not None:
+            branches: tuple[Graph, ...] = node.attributes["branches"]
+            index = int(constants[0].array)
+            return build.inline(branches[index if 0 <= index < len(branches) else -1], operands[1:], self._change)
         arrays = [c.array for c in constants if c is not None]
         if not operands or len(arrays) < len(operands) or isinstance(node.op.form, Control):
             return None

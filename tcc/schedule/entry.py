@@ -184,12 +184,12 @@ class _Host:
         arguments = tuple(views[p.name] for p in emitted.parameters)
         return Call(name, arguments, tuple(self.ranges[s] for s in symbols), node.location)
 
-    def loop_axis(self) -> str:
-        """A name for a host loop's axis."""
-        name, count = "t", 0
+    def fresh(self, prefix: str) -> str:
+        """A name for a host loop's axis or carry, or for a let of the entry."""
+        name, count = prefix, 0
         while name in self.taken:
             count += 1
-            name = f"t_{count}"
+            name = f"{prefix}_{count}"
         self.taken.add(name)
         return name
 

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tcc.ir import dim, forms
+from tcc.ir import forms
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.graph import Constant, Graph, Node, Value
-from tcc.schedule import buffers, opaque, row, scan, scatter
+from tcc.schedule import buffers, control, opaque, row, scan, scatter
 from tcc.schedule.element import Emitted, Task
 from tcc.schedule.facts import Facts
 from tcc.schedule.group import Group, Grouping, whole
 from tcc.schedule.placement import group
-from tcc.schedule.program import Copy, Loop, Stmt, View
+from tcc.schedule.program import Copy, Stmt, View
 
 
 class Host(Protocol):
@@ -53,8 +53,8 @@ class Host(Protocol):
         """Adds a kernel, and the statement that calls it; its buffers are used now."""
         ...
 
-    def loop_axis(self) -> str:
-        """A name for a host loop's axis."""
+    def fresh(self, prefix: str) -> str:
+        """A name for a host loop's axis or carry, or for a let of the entry."""
         ...
 
 
@@ -87,6 +87,10 @@ class Region:
         self.host.tick()
         self._copies()
         return self.stmts
+
+    def inside(self, graph: Graph, given: Sequence[View], targets: Sequence[View | None]) -> list[Stmt]:
+        """The statements of a region of control flow within this one."""
+        return Region(self.host, graph, dict(zip(graph.inputs, given, strict=True)), targets).run()
 
     def _last_uses(self) -> dict[Value, int]:
         """For each value the number of the last group that reads it; outputs live on."""
@@ -124,7 +128,7 @@ class Region:
                     self.place(value)
             return
         if g.kind == "control":
-            self.stmts += _control(self, node)
+            self.stmts += control.emit(self, node)
             for value in node.operands:
                 self.host.used(self.views[value])
             return
@@ -224,46 +228,3 @@ class Region:
         producer = operand.producer
         literal = producer is not None and isinstance(producer.op.form, forms.Literal)
         return not literal and operand not in self.direct and value not in self.direct
-
-
-def _control(outer: Region, node: Node) -> list[Stmt]:
-    """A scan as a host loop: the state in two halves of a buffer, one read while the other is written."""
-    host, attributes = outer.host, node.attributes
-    carries, consts, length = attributes["carries"], attributes["consts"], attributes["length"]
-    body: Graph = attributes["body"]
-    axis = host.loop_axis()
-    step: Size = dim.axis(axis, length)
-    row: Size = length - 1 - step if attributes.get("reverse") else step
-    stmts: list[Stmt] = []
-    doubles: list[tuple[str, Size]] = []
-    for value in node.operands[:carries]:
-        buffer, half = host.double(value.type.dtype, value.type.size)
-        doubles.append((buffer, half))
-        host.used(View(buffer))
-        stmts.append(Copy(outer.views[value], View(buffer), value.type.size, node.location))
-    for value in node.results[carries:]:
-        outer.place(value)
-    host.tick()
-    odd, even = dim.mod(step, 2), dim.mod(step + 1, 2)
-    given = [View(b, half * odd) for b, half in doubles]
-    given += [outer.views[v] for v in node.operands[carries : carries + consts]]
-    for value in node.operands[carries + consts :]:
-        view = outer.views[value]
-        given.append(View(view.buffer, view.offset + row * dim.product(value.type.shape[1:])))
-    targets = [View(b, half * even) for b, half in doubles]
-    for value in node.results[carries:]:
-        view = outer.views[value]
-        targets.append(View(view.buffer, view.offset + row * dim.product(value.type.shape[1:])))
-    inner = Region(host, body, dict(zip(body.inputs, given, strict=True)), targets)
-    inside = inner.run()
-    stmts.append(Loop(axis, 0, length, tuple(inside), location=node.location))
-    host.tick()
-    for view in (*given, *targets):
-        host.used(view)
-    for value, (buffer, half) in zip(node.results[:carries], doubles, strict=True):
-        final = View(buffer, half * dim.mod(length, 2))
-        if value in outer.views:
-            stmts.append(Copy(final, outer.views[value], value.type.size, node.location))
-        else:
-            outer.views[value] = final
-    return stmts

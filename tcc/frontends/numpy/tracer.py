@@ -98,7 +98,7 @@ class Tracer(Traced):
             self._refuse(
                 "a Python loop over",
                 f"its leading size '{size}' is known only at the call",
-                "tcc.scan runs a step for each element; whole-array operations need no loop",
+                "tcc.scan runs a step for each element, tcc.fori_loop counts; whole-array operations need no loop",
             )
         return (self[i] for i in range(size))
 
@@ -106,7 +106,8 @@ class Tracer(Traced):
         self._refuse(
             "the truth (if, while, and, or, not, bool()) of",
             "a branch of Python would be taken once, while tracing",
-            "np.where(condition, a, b) chooses by element; & | ~ combine conditions; tcc.scan repeats",
+            "np.where(condition, a, b) chooses by element, & | ~ combine conditions; tcc.cond branches, "
+            "tcc.while_loop, tcc.fori_loop and tcc.scan repeat",
         )
 
     def __int__(self) -> NoReturn:
@@ -130,7 +131,8 @@ class Tracer(Traced):
         self._refuse(
             "a Python integer was needed in place of",
             "it is known only at the call",
-            "to index a NumPy array with it, use tcc.take(table, x, axis=0); to choose, np.where; to repeat, tcc.scan",
+            "to index a NumPy array with it, use tcc.take(table, x, axis=0); to choose, np.where; "
+            "to repeat, tcc.fori_loop",
         )
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:

@@ -185,6 +185,30 @@ def scan_returns_one(x):
     return tcc.scan(lambda carry, row: carry + row, x[0], x)[0]
 
 
+def branches_of_two_types(x):
+    return tcc.cond(x[0, 0] > 0, lambda v: {"a": v, "b": v}, lambda v: {"a": v, "b": v.astype("f8")}, x)
+
+
+def branches_of_two_nestings(x):
+    return tcc.cond(x[0, 0] > 0, lambda v: (v, v), lambda v: v, x)
+
+
+def branch_on_an_array(x):
+    return tcc.cond(x > 0, lambda v: v, lambda v: -v, x)
+
+
+def while_changes_its_state(x):
+    return tcc.while_loop(lambda s: s["n"] < 3, lambda s: {"n": s["n"] + 1, "x": s["x"][1:]}, {"n": 0, "x": x})
+
+
+def while_on_an_array(x):
+    return tcc.while_loop(lambda s: s > 0, lambda s: s - 1, x)
+
+
+def gradient_of_while(x):
+    return tcc.grad(lambda v: tcc.while_loop(lambda s: s < 9, lambda s: s * s, v))(x[0, 0])
+
+
 def gradient_of_vector(x):
     return tcc.grad(lambda v: v * 2)(x)
 

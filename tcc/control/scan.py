@@ -1,4 +1,4 @@
-"""Control flow of traced functions: a step repeated over an axis. Names and meaning are JAX's."""
+"""A step repeated over an axis."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, cast
 import numpy as np
 
 from tcc import ops
+from tcc.control.carry import in_eager, settled
 from tcc.errors import UserError
-from tcc.frontends.numpy import scope as scopes
-from tcc.frontends.numpy.operand import Traced, as_value, here, is_scalar
+from tcc.frontends.numpy.operand import Traced, as_value, here
 from tcc.frontends.numpy.public import traced_or_computed
-from tcc.frontends.numpy.size import TracedSize, unwrap_size
+from tcc.frontends.numpy.size import unwrap_size
 from tcc.frontends.numpy.trace import Region, is_leaf, trace_region
 from tcc.frontends.numpy.tracer import Tracer
 from tcc.ir import location as locations
@@ -31,18 +31,25 @@ def scan(step: Step, init: Any, xs: Any = None, length: Any = None, reverse: boo
     gives the number of steps. ``reverse`` goes from the last element to the first; ``ys`` keep the
     order of ``xs``. UserError when the carry changes its type.
     """
-    if scopes.is_eager() and scopes.current() is None:
+    if in_eager():
         return _scan_arrays(step, init, xs, length, reverse)
     return traced_or_computed(_scan, "scan")(step, init, xs, length, reverse)
 
 
 def _scan(step: Step, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[Any, Any]:
+    return scanned(step, init, xs, length, reverse)
+
+
+def scanned(
+    step: Step, init: Any, xs: Any, length: Any, reverse: bool, what: str = "scan", weak_xs: bool = False
+) -> tuple[Any, Any]:
+    """`scan` within a trace; ``weak_xs``: the slices of xs stand for Python scalars."""
     starts, carry_tree = flatten(init, is_leaf)
     stacks, xs_tree = flatten(xs, is_leaf)
     sequences = [as_value(x) for x in stacks]
     count = _length([v.type.shape[0] if v.type.rank else None for v in sequences], unwrap_size(length))
-    carries = [as_value(x) for x in starts]
     slices = [TensorType(v.type.dtype, v.type.shape[1:]) for v in sequences]
+    names = [*carry_tree.paths("carry"), *([""] * len(slices))]
 
     def call(traced: list[Any]) -> Any:
         carry = unflatten(carry_tree, traced[: len(starts)])
@@ -53,44 +60,18 @@ def _scan(step: Step, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[A
             )
         return cast("tuple[Any, Any]", result)
 
-    weak = [is_scalar(x) or (isinstance(x, Traced) and x.weak) or isinstance(x, TracedSize) for x in starts]
-    region = _traced_step(call, [v.type for v in carries], slices, carry_tree, weak)
-    produced = [v.type for v in region.graph.outputs[: len(carries)]]
-    if any(w and t.dtype != v.type.dtype for w, t, v in zip(weak, produced, carries, strict=True)):
-        carries = [ops.astype(v, t.dtype) if w else v for w, t, v in zip(weak, produced, carries, strict=True)]
-        region = _traced_step(call, [v.type for v in carries], slices, carry_tree, [False] * len(carries))
-    _check_carry(region, carries, carry_tree)
+    def trace(carries: list[Value], weak: list[bool]) -> Region:
+        types = [*(v.type for v in carries), *slices]
+        region = trace_region(call, types, f"the step of {what}", names, [*weak, *([weak_xs] * len(slices))])
+        carried = region.results.children[0]
+        if carried.paths() != carry_tree.paths():
+            raise _wrong_step(f"the carry it returned has the parts {carried.paths()}, init has {carry_tree.paths()}")
+        return region
+
+    carries, region = settled(starts, trace, what, carry_tree)
     results = _scan_node(region, carries, sequences, count, reverse)
     final = unflatten(carry_tree, results[: len(carries)])
     return final, unflatten(region.results.children[1], results)
-
-
-def _traced_step(
-    call: Callable[[list[Any]], Any],
-    carries: list[TensorType],
-    slices: list[TensorType],
-    carry_tree: Tree,
-    weak: list[bool],
-) -> Region:
-    names = [*carry_tree.paths("carry"), *([""] * len(slices))]
-    region = trace_region(call, [*carries, *slices], "the step of scan", names, [*weak, *([False] * len(slices))])
-    carried = region.results.children[0]
-    if carried.paths() != carry_tree.paths():
-        raise _wrong_step(f"the carry it returned has the parts {carried.paths()}, init has {carry_tree.paths()}")
-    return region
-
-
-def _check_carry(region: Region, carries: list[Value], tree: Tree) -> None:
-    for path, start, end in zip(tree.paths("carry"), carries, region.graph.outputs[: len(carries)], strict=True):
-        if start.type != end.type:
-            raise UserError(
-                f"scan: '{path}' begins as {start.type} and the step makes it {end.type}",
-                where=end.location.place(),
-                why="the carry keeps its shape and dtype through all steps",
-                fix="convert the initial value, or the step's result, with astype"
-                if start.type.shape == end.type.shape
-                else "",
-            )
 
 
 def _wrong_step(why: str) -> UserError:

@@ -1,0 +1,127 @@
+"""Control flow on the host: loops and branches of an entry around the statements of their regions.
+
+The state of a loop lies in two halves of a buffer: a step reads one and writes the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tcc.ir import dim, forms
+from tcc.ir.dim import Size
+from tcc.ir.dtype import BOOL, I64
+from tcc.ir.graph import Graph, Node, Value
+from tcc.ir.scalar import Const, Name, apply
+from tcc.schedule.program import Carry, Copy, If, Let, Load, Loop, Stmt, View
+
+if TYPE_CHECKING:
+    from tcc.schedule.region import Region
+
+MOST_STEPS = 1 << 62
+
+
+def emit(outer: Region, node: Node) -> list[Stmt]:
+    """The statements of a control node; its results are in the region's views afterwards."""
+    form = node.op.form
+    assert isinstance(form, forms.Control)
+    return {"scan": _scan, "while": _while, "cond": _branches}[form.kind](outer, node)
+
+
+def _state(outer: Region, values: Sequence[Value], node: Node) -> tuple[list[Stmt], list[tuple[str, Size]]]:
+    """Copies of a loop's first state into the first halves, and the buffers with their halves' distance."""
+    stmts: list[Stmt] = []
+    doubles: list[tuple[str, Size]] = []
+    for value in values:
+        buffer, half = outer.host.double(value.type.dtype, value.type.size)
+        doubles.append((buffer, half))
+        outer.host.used(View(buffer))
+        stmts.append(Copy(outer.views[value], View(buffer), value.type.size, node.location))
+    return stmts, doubles
+
+
+def _finals(outer: Region, results: Sequence[Value], doubles: Sequence[tuple[str, Size]], steps: Size) -> list[Stmt]:
+    """The last state as a loop's results: copied where these have a place, else left where it is."""
+    stmts: list[Stmt] = []
+    for value, (buffer, half) in zip(results, doubles, strict=True):
+        final = View(buffer, half * dim.mod(steps, 2))
+        if value in outer.views:
+            stmts.append(Copy(final, outer.views[value], value.type.size, value.location))
+        else:
+            outer.views[value] = final
+    return stmts
+
+
+def _scan(outer: Region, node: Node) -> list[Stmt]:
+    host, attributes = outer.host, node.attributes
+    carries, consts, length = attributes["carries"], attributes["consts"], attributes["length"]
+    axis = host.fresh("t")
+    step: Size = dim.axis(axis, length)
+    row: Size = length - 1 - step if attributes.get("reverse") else step
+
+    def slice_of(value: Value) -> View:
+        view = outer.views[value]
+        return View(view.buffer, view.offset + row * dim.product(value.type.shape[1:]))
+
+    stmts, doubles = _state(outer, node.operands[:carries], node)
+    for value in node.results[carries:]:
+        outer.place(value)
+    host.tick()
+    odd, even = dim.mod(step, 2), dim.mod(step + 1, 2)
+    given = [View(b, half * odd) for b, half in doubles]
+    given += [outer.views[v] for v in node.operands[carries : carries + consts]]
+    given += [slice_of(v) for v in node.operands[carries + consts :]]
+    targets = [View(b, half * even) for b, half in doubles]
+    targets += [slice_of(v) for v in node.results[carries:]]
+    inside = outer.inside(attributes["body"], given, targets)
+    stmts.append(Loop(axis, 0, length, tuple(inside), location=node.location))
+    host.tick()
+    for view in (*given, *targets):
+        host.used(view)
+    return stmts + _finals(outer, node.results[:carries], doubles, length)
+
+
+def _while(outer: Region, node: Node) -> list[Stmt]:
+    """The condition is the first thing in a step, so that its kernels are there once; it ends the next."""
+    host, attributes, at = outer.host, node.attributes, node.location
+    carries: int = attributes["carries"]
+    axis, alive, count, holds, steps = (host.fresh(n) for n in ("t", "alive", "count", "holds", "steps"))
+    step: Size = dim.axis(axis, MOST_STEPS)
+    stmts, doubles = _state(outer, node.operands[:carries], node)
+    test = host.scratch(BOOL, 1)
+    host.tick()
+    consts = [outer.views[v] for v in node.operands[carries:]]
+    now = [*(View(b, half * dim.mod(step, 2)) for b, half in doubles), *consts]
+    body = outer.inside(attributes["cond"], now, [test])
+    host.used(test)
+    body.append(Let(holds, Load(BOOL, test.buffer, test.offset), at))
+    after = [View(b, half * dim.mod(step + 1, 2)) for b, half in doubles]
+    body.append(If(Name(BOOL, holds), tuple(outer.inside(attributes["body"], now, after)), location=at))
+    counted = apply("cast", Name(BOOL, holds), dtype=I64)
+    running = (
+        Carry((alive,), (BOOL,), (Const(BOOL, True),), (Name(BOOL, holds),), location=at),
+        Carry((count,), (I64,), (Const(I64, 0),), (Name(I64, count) + counted,), location=at),
+    )
+    stmts.append(Loop(axis, 0, MOST_STEPS, tuple(body), carries=running, while_=Name(BOOL, alive), location=at))
+    stmts.append(Let(steps, Name(I64, count), at))
+    host.tick()
+    for view in (*now, *after):
+        host.used(view)
+    return stmts + _finals(outer, node.results, doubles, dim.symbol(steps))
+
+
+def _branches(outer: Region, node: Node) -> list[Stmt]:
+    host, at = outer.host, node.location
+    branches: tuple[Graph, ...] = node.attributes["branches"]
+    targets = [outer.place(v) for v in node.results]
+    given = [outer.views[v] for v in node.operands[1:]]
+    number, view = host.fresh("branch"), outer.views[node.operands[0]]
+    start = Let(number, Load(I64, view.buffer, view.offset), at)
+    cases = [tuple(outer.inside(branch, given, targets)) for branch in branches]
+    chosen = cases[-1]
+    for k in reversed(range(len(cases) - 1)):
+        chosen = (If(apply("eq", Name(I64, number), Const(I64, k)), cases[k], chosen, at),)
+    host.tick()
+    for place in (*given, *targets):
+        host.used(place)
+    return [start, *chosen]
