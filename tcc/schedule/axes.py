@@ -13,6 +13,7 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.scalar import TABLE, Apply
 from tcc.schedule import walk
+from tcc.schedule.decision import Alternative, Decision
 from tcc.schedule.element import KernelBuilder, Touch
 from tcc.schedule.facts import Facts
 from tcc.schedule.group import Axis, Group
@@ -95,6 +96,8 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
     reduce, touches = _collapsed(plan.reduce, touches)
     best = _lanes_loop(space, reduce, touches)
     width = 1 if best is None else max(1, facts.vector_bytes // seen.widest((best.name, *best.names)))
+    if best is not None:
+        seen.decisions.append(_lanes_decision(best, width, lanes_costs(space, reduce, touches)))
     if best is None:
         pass
     elif best in reduce:
@@ -114,7 +117,45 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
             if reduce and not fused:
                 reduce = (*reduce[:-1], replace(reduce[-1], block=_block(reduce[-1].extent, SERIAL_BLOCK)))
         space = (*rest, best)
-    return Plan(parallel(space, reduce, _element_cost(seen)), reduce, plan.unrolled)
+    chosen = Plan(parallel(space, reduce, _element_cost(seen)), reduce, plan.unrolled)
+    seen.decisions += decisions(chosen, _element_cost(seen))
+    return chosen
+
+
+def _lanes_decision(best: PlanLoop, width: int, costs: Sequence[tuple[PlanLoop, float]]) -> Decision:
+    return Decision(
+        "lanes",
+        f"{best.name} of {best.extent}",
+        f"{width} lanes along {best.name}",
+        "the least sum over accesses: 1 for neighbours side by side, ½ for one that all lanes share, 6 for a "
+        "stride or a gather; stores twice",
+        tuple(Alternative(f"{loop.name} of {loop.extent}", cost) for loop, cost in costs),
+        "access weights",
+    )
+
+
+def decisions(plan: Plan, cost: int) -> list[Decision]:
+    """What a plan says, in words."""
+    found: list[Decision] = []
+    loops = (*plan.space, *plan.reduce)
+    copied = [x for x in loops if x.copies > 1]
+    if copied:
+        shape = " × ".join(f"{x.copies * x.lanes} {x.name}" for x in loops if x.copies * x.lanes > 1)
+        reason = "independent instructions hide each other's latency, and operands in registers are used again"
+        found.append(Decision("tile", " × ".join(x.name for x in copied), f"a register tile of {shape}", reason))
+    for loop in plan.reduce:
+        if loop.block:
+            reason = "rounding errors grow with the block and not with the extent, and the order is a function of it"
+            found.append(Decision("tile", loop.name, f"reduced in blocks of {loop.block}", reason))
+    outer = plan.space[0] if plan.space else None
+    if outer is not None and isinstance(outer.mapping, Parallel):
+        reason = f"an element costs about {cost} additions, and a piece should cost {WORK} or more"
+        found.append(Decision("threads", outer.name, f"pieces of {outer.mapping.grain} or more on workers", reason))
+    elif outer is not None:
+        found.append(Decision("threads", outer.name, "on the calling thread", "too little work to share"))
+    for axis in plan.unrolled:
+        found.append(Decision("tile", axis.name, f"unrolled, {axis.extent} times", "values are used across it"))
+    return found
 
 
 def coefficient(size: Size, name: str) -> Size | None:
@@ -171,9 +212,17 @@ def _is_one(outer: PlanLoop, inner: PlanLoop, touches: Sequence[Touch]) -> bool:
 
 def _lanes_loop(space: Sequence[PlanLoop], reduce: Sequence[PlanLoop], touches: Sequence[Touch]) -> PlanLoop | None:
     """The loop with the least sum of weights over accesses."""
+    costs = lanes_costs(space, reduce, touches)
+    return min(costs, key=lambda pair: pair[1])[0] if costs else None
+
+
+def lanes_costs(
+    space: Sequence[PlanLoop], reduce: Sequence[PlanLoop], touches: Sequence[Touch]
+) -> list[tuple[PlanLoop, float]]:
+    """The loops that could run along lanes, with the sum of their accesses' weights."""
     turns = dim.product(x.extent for x in reduce)
     hoisted = float(turns) if isinstance(turns, int) else NOMINAL
-    best: tuple[float, PlanLoop] | None = None
+    costs: list[tuple[PlanLoop, float]] = []
     for loop in (*reversed(reduce), *reversed(space)):
         if isinstance(loop.extent, int) and loop.extent < LEAST_LANES:
             continue
@@ -183,9 +232,8 @@ def _lanes_loop(space: Sequence[PlanLoop], reduce: Sequence[PlanLoop], touches: 
                 continue
             weight = _weight(touch, loop) * (2 if touch.kind == "store" else 1)
             cost += weight / (hoisted if reduce and not touch.inner else 1)
-        if best is None or cost < best[0]:
-            best = (cost, loop)
-    return None if best is None else best[1]
+        costs.append((loop, cost))
+    return costs
 
 
 def _weight(touch: Touch, loop: PlanLoop) -> float:

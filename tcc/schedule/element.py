@@ -87,6 +87,7 @@ class KernelBuilder(BlockBuilder):
         self.own = task.group.nodes
         self.reductions = frozenset(n for n, _ in task.group.reductions)
         self.messages = task.messages
+        self.decisions = task.group.decisions
         self.accesses: dict[str, tuple[DType, set[str]]] = {}
         self.touches: list[Touch] = []
         self.inner = False

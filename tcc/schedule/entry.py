@@ -13,6 +13,7 @@ from tcc.ir.dtype import DType
 from tcc.ir.graph import Constant, Function, Module, Node, Value
 from tcc.schedule import buffers, walk
 from tcc.schedule.buffers import Lifetime
+from tcc.schedule.decision import Decision
 from tcc.schedule.element import Emitted
 from tcc.schedule.facts import Facts
 from tcc.schedule.program import Buffer, Call, Copy, Entry, Kernel, Program, Stmt, View
@@ -103,6 +104,7 @@ class _Host:
             self.worker,
             tuple(body),
             function.location,
+            tuple(_shared_slots(offsets)),
         )
 
     def _write_states(self, new: Sequence[tuple[View, View]], types: Sequence[DType], function: Function) -> list[Stmt]:
@@ -120,7 +122,11 @@ class _Host:
                 saves.append(Copy(value, saved, size, function.location))
                 value = saved
             self.used(value)
-            writes.append(Copy(value, state, size, function.location))
+            reason = "a state changes when all its readers are done"
+            why = Decision(
+                "copy", f"the state {state.buffer}", "written at the end", reason, location=function.location
+            )
+            writes.append(Copy(value, state, size, function.location, (why,)))
         for stmt in writes:
             assert isinstance(stmt, Copy)
             self.used(stmt.source)
@@ -172,7 +178,7 @@ class _Host:
         if life is not None:
             life.end = self.clock
 
-    def call(self, node: Node, emitted: Emitted, views: Mapping[str, View]) -> Stmt:
+    def call(self, node: Node, emitted: Emitted, views: Mapping[str, View]) -> Call:
         """Adds a kernel, and the statement that calls it; its buffers are used now."""
         for parameter in emitted.parameters:
             self.used(views[parameter.name])
@@ -196,6 +202,17 @@ class _Host:
 
 def _dtype(constant: Constant) -> DType:
     return dtypes.of(constant.array.dtype)
+
+
+def _shared_slots(offsets: Sequence[tuple[str, Size]]) -> Iterable[Decision]:
+    """Which buffers lie in the same place of the arena."""
+    slots: dict[Size, list[str]] = {}
+    for name, offset in offsets:
+        slots.setdefault(offset, []).append(name)
+    for offset, names in slots.items():
+        if len(names) > 1:
+            choice = f"one slot at byte {offset} of the workspace"
+            yield Decision("share memory", ", ".join(names), choice, "they are never alive at the same time")
 
 
 def _identifier(name: str) -> str:

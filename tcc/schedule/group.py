@@ -9,6 +9,7 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Node, Value
+from tcc.schedule.decision import Decision
 from tcc.schedule.nests import Item
 
 
@@ -46,7 +47,7 @@ class Group:
 
     ``kind`` is ``row`` for loops over axes, else the form that stands alone. ``reduced`` names the
     axes that the group's reductions run over (None until a reduction sets it). ``reads`` has, for
-    each value read, the coordinates and the axes that were live there.
+    each value read, the coordinates and the axes that were live there. ``decisions`` grow as it is made.
     """
 
     kind: str
@@ -60,6 +61,7 @@ class Group:
     )
     after: set[Group] = field(default_factory=set["Group"])
     leaves: int = 0
+    decisions: list[Decision] = field(default_factory=list[Decision])
 
     def extent(self, name: str) -> Size:
         return next(a.extent for a in self.axes if a.name == name)

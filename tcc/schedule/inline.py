@@ -20,8 +20,9 @@ SHARED = 2.0
 SHORT = 8
 
 
-def may_inline(survey: Survey, node: Node, uses: Sequence[Use]) -> bool:
-    """Whether a node is computed anew wherever it is read; unrolls short axes of groups where that helps."""
+def may_inline(survey: Survey, node: Node, uses: Sequence[Use]) -> tuple[bool, str]:
+    """Whether a node is computed anew wherever it is read, and why; unrolls short axes of groups where that
+    helps."""
     item, cost = survey.items[node], survey.upper[node]
     places = {(g, c) for g, c, _ in uses}
     unroll: list[tuple[Group, set[str]]] = []
@@ -32,21 +33,23 @@ def may_inline(survey: Survey, node: Node, uses: Sequence[Use]) -> bool:
         if g.kind != "row":
             limit = REUSED
         if again and cost > limit:
-            return False
+            return False, f"a loop around it would compute an element again ({cost:g} additions, limit {limit:g})"
         turns += 1 if not again else 2
         if short:
             unroll.append((g, short))
     if item.pieces > 1 and (len(places) > 1 or item.pieces > 4):
-        return False
+        return False, f"it is put together of {item.pieces} pieces"
     if len({g for g, _ in places}) > 1:
         moved = isinstance(node.op.form, forms.IndexMap) and item.cost == 0
         if not moved and not (survey.simple[node] and cost <= SHARED):
-            return False
+            return False, f"{len({g for g, _ in places})} kernels read it ({cost:g} additions, limit {SHARED:g})"
     elif cost * (len(places) - 1) > RECOMPUTE and (turns > len(uses) or not _each_once(node, uses)):
-        return False
+        again = cost * (len(places) - 1)
+        return False, f"it is read at {len(places)} places ({again:g} more additions, limit {RECOMPUTE:g})"
     for g, short in unroll:
         g.unrolled |= short
-    return True
+    read = "once" if len(places) == 1 else f"at {len(places)} places"
+    return True, f"it is read {read}, and an element costs {cost:g} additions"
 
 
 def _each_once(node: Node, uses: Sequence[Use]) -> bool:

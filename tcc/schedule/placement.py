@@ -13,12 +13,14 @@ from tcc.ir import dim, forms
 from tcc.ir.dim import Size
 from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Graph, Node, Value
+from tcc.schedule.decision import Decision
 from tcc.schedule.group import Axis, Group, Grouping, Root, Use, coordinates_of, plain_axes, whole
 from tcc.schedule.inline import may_inline
 from tcc.schedule.nests import Placeholders, axes_of, piece_element, pieces_of, splat
 from tcc.schedule.survey import Survey
 
 MOST_ROOTS = 16
+_OTHERS = "others read it"
 
 
 def group(graph: Graph) -> Grouping:
@@ -112,18 +114,28 @@ class _Grouper:
             for c, live in g.reads[value].items()
         ]
         wanted = any(v in self.survey.needed for v in node.results)
-        if not item.reduces and not wanted and may_inline(self.survey, node, uses):
-            for g, c, live in dict.fromkeys(uses):
-                self.expand(g, node, c, (), live)
-            return
+        reason = "it is a result or must be in memory for an op that stands alone" if wanted else ""
+        if not item.reduces and not wanted:
+            inline, reason = may_inline(self.survey, node, uses)
+            if inline:
+                for g, c, live in dict.fromkeys(uses):
+                    self.expand(g, node, c, (), live)
+                for g in dict.fromkeys(g for g, _, _ in uses):
+                    self._decided(g, "inline", node, "computed where it is read, never stored", reason)
+                return
         if item.reduces and not wanted and self._join(node, uses):
             return
-        self._store(node, uses)
+        self._store(node, uses, reason)
+
+    def _decided(self, g: Group, kind: str, node: Node, choice: str, reason: str) -> None:
+        subject = f"{node.op.name} → {node.results[0].type}"
+        g.decisions.append(Decision(kind, subject, choice, reason, location=node.location))
 
     def _alone(self, node: Node) -> None:
         form = node.op.form
         kind = type(form).__name__.lower()
         made = Group(kind, [])
+        self._decided(made, "store", node, "a kernel of its own", f"a {kind} has its own loops")
         if isinstance(form, forms.Scan):
             made.axes = self.new_axes(node.results[0].type.shape)
             at = coordinates_of(made.axes, node.results[0].type.shape)
@@ -174,6 +186,9 @@ class _Grouper:
         if g.kind != "row" or not self._fits(g, node, coordinates):
             return False
         self._reduce_in(g, node, coordinates)
+        self._decided(
+            g, "fuse", node, "reduced in the kernel that reads it", "it runs over the same space and the same axes"
+        )
         return True
 
     def _fits(self, g: Group, node: Node, coordinates: Coordinates) -> bool:
@@ -216,11 +231,11 @@ class _Grouper:
 
     # --- store ------------------------------------------------------------------------------------
 
-    def _store(self, node: Node, uses: Sequence[Use]) -> None:
+    def _store(self, node: Node, uses: Sequence[Use], reason: str) -> None:
         item = self.items[node]
         form = node.op.form
         if isinstance(form, forms.IndexMap) and item.pieces > 1:
-            self._store_pieces(node)
+            self._store_pieces(node, reason)
             return
         readers = list(dict.fromkeys(g for g, _, _ in uses))
         for g in readers:
@@ -229,16 +244,21 @@ class _Grouper:
                 if self._path(node, g):
                     continue
                 self._add_root(g, node, next(iter(places)))
+                self._decided(g, "fuse", node, "made and stored by the kernel that reads it", reason or _OTHERS)
                 return
         for g in self.groups:
             at = self._sibling(g, node)
             if at is not None and g not in readers and not self._path(node, g):
                 self._add_root(g, node, at)
+                self._decided(g, "fuse", node, "stored by a kernel that reads the same", "one pass over a shared input")
                 return
         nest = item.nest
         assert nest is not None
         made = Group("row", self.new_axes(nest.space))
         self._add_root(made, node, coordinates_of(made.axes, nest.space))
+        if not reason and uses:
+            reason = "no kernel that reads it has its space and its reduced axes"
+        self._decided(made, "store", node, "stored by a kernel of its own", reason or _OTHERS)
 
     def _add_root(self, g: Group, node: Node, coordinates: Coordinates) -> None:
         g.roots.append(Root(node, coordinates))
@@ -249,7 +269,7 @@ class _Grouper:
             over = {s.name for c in coordinates for s in dim.symbols(c)}
             self.expand(g, node, coordinates, (), over)
 
-    def _store_pieces(self, node: Node) -> None:
+    def _store_pieces(self, node: Node, reason: str) -> None:
         boxes = [p.box for p in pieces_of(node, axes_of(node.results[0].type.shape, "q"))]
         for k, box in enumerate(boxes):
             extents = [stop - start for start, stop in box]
@@ -258,6 +278,7 @@ class _Grouper:
             at = tuple(o + start for o, (start, _) in zip(offsets, box, strict=True))
             made.roots.append(Root(node, at, k))
             self._record(made, node)
+            self._decided(made, "store", node, f"piece {k + 1} of {len(boxes)}, a kernel of its own", reason or _OTHERS)
             probe = self.probe(made, node, [a.name for a in made.axes])
             piece_element(probe, pieces_of(node, at)[k], node.results[0].type)
 

@@ -14,6 +14,7 @@ from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.location import UNKNOWN, Location
 from tcc.ir.scalar import Expr
+from tcc.schedule.decision import Decision
 
 # Spaces a buffer may live in. ``argument``: the caller's input or output; ``weight``: constant data;
 # ``state``: a state's storage; ``arena``: the call's workspace; ``worker``: the workspace of one
@@ -181,12 +182,16 @@ class Switch:
 
 @dataclass(frozen=True)
 class Call:
-    """Runs a kernel on buffers (each at an offset in elements) and sizes, as in its parameter lists."""
+    """Runs a kernel on buffers (each at an offset in elements) and sizes, as in its parameter lists.
+
+    ``decisions`` say how the kernel came to be as it is.
+    """
 
     kernel: str
     buffers: tuple[View, ...]
     sizes: tuple[Size, ...]
     location: Location = field(default=UNKNOWN, compare=False)
+    decisions: tuple[Decision, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -199,12 +204,13 @@ class View:
 
 @dataclass(frozen=True)
 class Copy:
-    """``count`` elements from one view to another; they do not overlap."""
+    """``count`` elements from one view to another; they do not overlap. ``decisions`` say why."""
 
     source: View
     target: View
     count: Size
     location: Location = field(default=UNKNOWN, compare=False)
+    decisions: tuple[Decision, ...] = field(default=(), compare=False)
 
 
 Stmt = Union[Let, Store, Check, If, Alloc, Loop, Switch, Call, Copy]
@@ -247,7 +253,8 @@ class Entry:
     ``buffers`` are all buffers used, arena ones with their byte offset in ``offsets`` (sizes over
     ``symbols``, multiples of 64); ``workspace`` is the arena's size in bytes and ``worker_bytes`` what
     each worker needs besides. ``inputs`` and ``outputs`` name the argument buffers in the order of the
-    graph's inputs and outputs; a state read and written is one ``state`` buffer.
+    graph's inputs and outputs; a state read and written is one ``state`` buffer. ``decisions`` are those
+    about the arena.
     """
 
     name: str
@@ -260,6 +267,7 @@ class Entry:
     worker_bytes: Size
     body: Block
     location: Location = field(default=UNKNOWN, compare=False)
+    decisions: tuple[Decision, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tcc.ir import forms
@@ -11,11 +11,12 @@ from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.graph import Constant, Graph, Node, Value
 from tcc.schedule import buffers, control, opaque, row, scan, scatter
+from tcc.schedule.decision import Decision
 from tcc.schedule.element import Emitted, Task
 from tcc.schedule.facts import Facts
 from tcc.schedule.group import Group, Grouping, whole
 from tcc.schedule.placement import group
-from tcc.schedule.program import Copy, Stmt, View
+from tcc.schedule.program import Call, Copy, Stmt, View
 
 
 class Host(Protocol):
@@ -49,7 +50,7 @@ class Host(Protocol):
         """A view is used by the current statement."""
         ...
 
-    def call(self, node: Node, emitted: Emitted, views: Mapping[str, View]) -> Stmt:
+    def call(self, node: Node, emitted: Emitted, views: Mapping[str, View]) -> Call:
         """Adds a kernel, and the statement that calls it; its buffers are used now."""
         ...
 
@@ -116,7 +117,9 @@ class Region:
             view = self.views[value]
             self.host.used(view)
             if target is not None and view != target:
-                self.stmts.append(Copy(view, target, value.type.size, value.location))
+                reason = "it is an argument, a constant, another result or a loop's last state"
+                why = Decision("copy", f"a result {value.type}", "copied to its place", reason, location=value.location)
+                self.stmts.append(Copy(view, target, value.type.size, value.location, (why,)))
 
     # --- groups -------------------------------------------------------------------------------------
 
@@ -152,7 +155,8 @@ class Region:
             host.tick()
             for buffer in emitted.temporaries:
                 views[buffer.name] = host.scratch(buffer.dtype, buffer.size)
-            self.stmts.append(host.call(node, emitted, views))
+            call = host.call(node, emitted, views)
+            self.stmts.append(replace(call, decisions=tuple(dict.fromkeys(g.decisions))))
 
     def place(self, value: Value) -> View:
         """The view of a value that this group makes; a new temporary if it has none."""
@@ -187,7 +191,13 @@ class Region:
             self.views[result] = self.views[operand]
             return
         source, target = self.views[operand], self.place(result)
-        self.stmts.append(Copy(source, target, result.type.size, node.location))
+        why = Decision(
+            "copy",
+            f"{node.op.name} → {result.type}",
+            "begins as a copy",
+            "its operand is used again or not ours to change",
+        )
+        self.stmts.append(Copy(source, target, result.type.size, node.location, (why,)))
         self.host.tick()
         self.host.used(target)
 
@@ -209,6 +219,10 @@ class Region:
                     emitted = Emitted(body, parameters)
                     self.views[value] = self.views[operand]
                     taken.add(operand)
+                    reason = "the operand is read for the last time here, element by element at the same addresses"
+                    about = f"{root.node.op.name} → {value.type}"
+                    choice = f"written over {self.views[operand].buffer}"
+                    g.decisions.append(Decision("in place", about, choice, reason, location=root.node.location))
                     break
         return emitted
 

@@ -21,6 +21,7 @@ from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name, apply
 from tcc.schedule import axes as planning
 from tcc.schedule.axes import Plan, PlanLoop
 from tcc.schedule.block import OpenLoop, Scope
+from tcc.schedule.decision import Alternative, Decision
 from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
 from tcc.schedule.group import Root
 from tcc.schedule.inline import RECOMPUTE
@@ -346,6 +347,13 @@ class _Row(KernelBuilder):
         if name is None:
             name = self.fresh("row")
             self.rows[node, coordinates] = name
+            cost = self.grouping.costs[node]
+            reason = "a later pass over the same axes needs its elements again"
+            alternatives = (Alternative("compute again", cost), Alternative("keep", RECOMPUTE))
+            about = f"{node.op.name} → {node.results[0].type}"
+            self.decisions.append(
+                Decision("row", about, "kept in a row of scratch", reason, alternatives, "additions", node.location)
+            )
             size = dim.product(x.extent for x in self.plan.reduce)
             small = isinstance(size, int) and size * element.dtype.bytes <= SCRATCH_BYTES
             self.alloc(Alloc(Buffer(name, element.dtype, size, "scratch" if small else "worker")), self.row_scope)
