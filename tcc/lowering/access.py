@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dim import Size
-from tcc.lowering import index, memory
+from tcc.lowering import index, memory, streaming
 from tcc.lowering.combine import combined
 from tcc.lowering.cpu import unfolded
 from tcc.lowering.frame import Frame, Storage
@@ -199,9 +199,10 @@ def store(frame: Frame, node: Store, value: Tile) -> None:
             where=node.location.place(),
         )
     axes = frame.ordered(target.varies)
+    nontemporal = streaming.wanted(frame, node)
     side = target.side_by_side() if not node.combine and frame.mask is None else None
     if side is not None and {side, LANES} <= value.varies:
-        _store_blocks(target, side, axes, value, node.nontemporal)
+        _store_blocks(target, side, axes, value, nontemporal)
         return
     for at in frame.grid(axes):
         mask = mask_at(frame, target.varies, at)
@@ -209,7 +210,7 @@ def store(frame: Frame, node: Store, value: Tile) -> None:
         if node.combine:
             old = _read(target, at, mask)
             new = combined(frame.function.facts, node.combine, (node.value.dtype,), [old], [new])[0]
-        _write(target, at, new, mask, node.nontemporal)
+        _write(target, at, new, mask, nontemporal)
 
 
 def _write(target: Target, at: Coordinate, value: Register, mask: ir.Value | None, nontemporal: bool) -> None:

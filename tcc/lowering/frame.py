@@ -87,8 +87,9 @@ class Profile:
 class Function:
     """One machine function under construction, and what all of its statements share.
 
-    ``span``: the piece of a parallel loop to run; ``kernels``: what a host function may call;
-    ``profile``: what a host function tells when a step begins and ends.
+    ``span``: the piece of a parallel loop to run; ``streaming``: stores that ask at run time whether to
+    go past the caches do so, at this point; ``kernels``: what a host function may call; ``profile``: what
+    a host function tells when a step begins and ends.
     """
 
     entry: ir.Block
@@ -98,6 +99,7 @@ class Function:
     span: tuple[ir.Value, ir.Value] | None = None
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
     streams: bool = False
+    streaming: bool = False
     profile: Profile | None = None
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tcc.ir.dtype import BOOL, DType
 from tcc.lowering.lanes import element_type
-from tcc.lowering.mlir import arith, ir, llvm
+from tcc.lowering.mlir import arith, ir, llvm, scf
 from tcc.lowering.registers import (
     Register,
     branch,
@@ -165,18 +165,13 @@ def _store_streaming(address: ir.Value, value: ir.Value, size: int, align: int) 
     bits = ir.IntegerType.get_signless(64)
     low = arith.andi(llvm.PtrToIntOp(bits, address).result, integer(size - 1))
 
-    def streaming() -> list[ir.Value]:
+    op = scf.IfOp(arith.cmpi(0, low, integer(0)), has_else=True)
+    with ir.InsertionPoint(op.then_block):
         llvm.StoreOp(value, address, alignment=size, nontemporal=True)
-        return []
-
-    aligned = arith.cmpi(0, low, integer(0))
-    branch(aligned, streaming, [])
-
-    def plain() -> list[ir.Value]:
+        scf.YieldOp([])
+    with ir.InsertionPoint(op.else_block):
         llvm.StoreOp(value, address, alignment=align)
-        return []
-
-    branch(arith.cmpi(1, low, integer(0)), plain, [])
+        scf.YieldOp([])
 
 
 def _all_true(lanes: int) -> ir.Value:

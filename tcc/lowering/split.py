@@ -14,7 +14,7 @@ from dataclasses import replace
 from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dtype import BOOL
-from tcc.lowering import memory
+from tcc.lowering import memory, streaming
 from tcc.lowering.carried import Bounds, Run, bind, flat, for_loop, narrow_mask, rebuilt, variation
 from tcc.lowering.combine import Reducer
 from tcc.lowering.expression import evaluate
@@ -54,15 +54,22 @@ class Split:
         left = None if bounds.extent is None else dim.mod(bounds.extent, step)
         if bounds.extent is None or not dim.nonnegative(bounds.extent):
             hi = arith.maxsi(lo, hi)
+        head = streaming.before_aligned(frame, loop, lo)
+        if head is not None:
+            head = arith.minsi(head, subtract(hi, lo))
+            self.once(None, head, [], lambda: self.pass_(lo, 1, head, []))
+            start, left = add(lo, head), None
+        else:
+            start = lo
         if isinstance(left, int):
             middle = subtract(hi, integer(left))
         else:
-            count = subtract(hi, lo)
+            count = subtract(hi, start)
             rest = arith.andi(count, integer(step - 1)) if step & (step - 1) == 0 else arith.remui(count, integer(step))
             middle = subtract(hi, rest)
             left = None
-        if bounds.extent is None or not dim.nonnegative(step - 1 - bounds.extent):
-            partials = for_loop(lo, middle, step, partials, lambda i, now: self.pass_(i, self.copies, None, now))
+        if head is not None or bounds.extent is None or not dim.nonnegative(step - 1 - bounds.extent):
+            partials = for_loop(start, middle, step, partials, lambda i, now: self.pass_(i, self.copies, None, now))
         if left != 0:
             partials = self.remainder(middle, hi, left, partials)
         results = [

@@ -6,13 +6,15 @@ from the target's facts, never from an example's sizes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
+from tcc.ir.location import Location
 from tcc.ir.scalar import TABLE, Apply
 from tcc.schedule import walk
+from tcc.schedule.block import OpenLoop
 from tcc.schedule.decision import Alternative, Decision
 from tcc.schedule.element import KernelBuilder, Touch
 from tcc.schedule.facts import Facts
@@ -27,6 +29,10 @@ BLOCK = 16 << 10
 SERIAL_BLOCK = 1 << 10
 """The same for a reduction one after the other, so that rounding errors do not pile up."""
 LEAST_LANES = 8
+TILE = 64
+"""Rows of a tile that is transposed: as many streams as prefetchers and the first level of the TLB follow."""
+SQUARE = 16
+"""Most lanes of one: the shuffles grow as W log W, the code with them."""
 NOMINAL = 64
 WORK = 64 << 10
 
@@ -36,7 +42,8 @@ class PlanLoop:
     """A loop to emit over one or more of the group's axes (``axes``, outermost first).
 
     ``names`` are those of loops that were joined into it; ``block``: how many elements are reduced
-    by themselves before they are combined with the rest, 0 for all.
+    by themselves before they are combined with the rest, 0 for all. ``tile``: how many of its elements
+    it goes through for one number of a loop further out, named ``outer``, which has no axes of its own.
     """
 
     name: str
@@ -47,14 +54,31 @@ class PlanLoop:
     mapping: Mapping = field(default_factory=Serial)
     block: int = 0
     names: tuple[str, ...] = ()
+    tile: int = 0
+    outer: str = ""
 
     @property
     def symbol(self) -> Size:
         return dim.axis(self.name, self.extent)
 
+    @property
+    def range(self) -> tuple[Size, Size]:
+        """The first element of a turn, and the one after the last."""
+        if not self.tile:
+            return 0, self.extent
+        start = self.tile * dim.axis(self.outer, dim.ceildiv(self.extent, self.tile))
+        return start, dim.minimum(start + self.tile, self.extent)
+
+    @property
+    def turn(self) -> Size:
+        """How many elements one turn goes through at most."""
+        return self.tile or self.extent
+
     def coordinates(self) -> dict[str, Size]:
         """Each of its axes in terms of the loop's."""
         found: dict[str, Size] = {}
+        if not self.axes:
+            return found
         rest: Size = self.symbol
         for axis in reversed(self.axes[1:]):
             found[axis.name] = dim.mod(rest, axis.extent)
@@ -113,12 +137,19 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
             rest, best = _tiled(rest, best, width, touches, facts, fused)
         else:
             copies = _copies(carries) if plan.reduce else 4
+            side = None if reduce else _side(rest, best, width, touches)
+            if side is not None:
+                taken = {*seen.taken, *(x.name for x in rest)}
+                space = _square(rest, side, best, width, taken)
+                chosen = Plan(parallel(space, reduce, element_cost(seen)), reduce, plan.unrolled)
+                seen.decisions += decisions(chosen, element_cost(seen))
+                return chosen
             best = replace(best, lanes=width, copies=_at_most(copies, best.extent, width))
             if reduce and not fused:
                 reduce = (*reduce[:-1], replace(reduce[-1], block=_block(reduce[-1].extent, SERIAL_BLOCK)))
         space = (*rest, best)
-    chosen = Plan(parallel(space, reduce, _element_cost(seen)), reduce, plan.unrolled)
-    seen.decisions += decisions(chosen, _element_cost(seen))
+    chosen = Plan(parallel(space, reduce, element_cost(seen)), reduce, plan.unrolled)
+    seen.decisions += decisions(chosen, element_cost(seen))
     return chosen
 
 
@@ -244,6 +275,37 @@ def _weight(touch: Touch, loop: PlanLoop) -> float:
     return 0.5 if stride == 0 else 1 if stride == 1 else 6
 
 
+def _side(rest: Sequence[PlanLoop], lanes: PlanLoop, width: int, touches: Sequence[Touch]) -> PlanLoop | None:
+    """A loop whose neighbours lie side by side where those of the lanes do not: a transpose."""
+    strided = [t for t in touches if t.kind != "position" and _weight(t, lanes) > 1 and not t.indirect]
+    for loop in reversed(rest):
+        if isinstance(loop.extent, int) and loop.extent < width:
+            continue
+        if any(coefficient(t.index, loop.name) == 1 for t in strided):
+            return loop
+    return None
+
+
+def _square(
+    rest: Sequence[PlanLoop], side: PlanLoop, lanes: PlanLoop, width: int, taken: Collection[str]
+) -> tuple[PlanLoop, ...]:
+    """Tiles of `TILE` elements along the lanes by one vector along ``side``, transposed in registers.
+
+    The tiles of one row of tiles follow each other along ``side``: each of the `TILE` lines read is one
+    stream, and each line written is written whole.
+    """
+    width = min(width, SQUARE)
+    inner = replace(lanes, lanes=width)
+    before = tuple(x for x in rest if x is not side)
+    if isinstance(lanes.extent, int) and lanes.extent <= TILE:
+        return (*before, replace(side, copies=width), inner)
+    name = f"{lanes.name}_tile"
+    while name in taken:
+        name += "_"
+    tiles = PlanLoop(name, dim.ceildiv(lanes.extent, TILE), ())
+    return (*before, tiles, replace(side, copies=width), replace(inner, tile=TILE, outer=name))
+
+
 def _block(extent: Size, block: int) -> int:
     """The block size, or 0 where the extent is known to be within one block."""
     upper = dim.bounds(extent)[1]
@@ -306,14 +368,14 @@ def block_grain(plan: Plan, seen: KernelBuilder) -> int:
     """Blocks a worker should take at least where a reduction of everything is worth sharing; else 0."""
     if plan.space or plan.unrolled or len(plan.reduce) != 1 or plan.reduce[0].block != BLOCK:
         return 0
-    cost = _element_cost(seen)
+    cost = element_cost(seen)
     extent = plan.reduce[0].extent
     if isinstance(extent, int) and extent * cost < 2 * WORK:
         return 0
     return max(1, WORK // (BLOCK * cost))
 
 
-def _element_cost(seen: KernelBuilder) -> int:
+def element_cost(seen: KernelBuilder) -> int:
     """Additions for one element of the innermost loop, memory included."""
     total = float(len(seen.touches))
     for part in walk.all_parts(seen.block()):
@@ -331,10 +393,17 @@ def parallel(space: tuple[PlanLoop, ...], reduce: tuple[PlanLoop, ...], cost: in
         return space
     loops = (space[first], *space[:first], *space[first + 1 :])
     outer = loops[0]
-    inner = dim.product(x.extent for x in (*loops[1:], *reduce)) * cost
+    inner = dim.product(x.turn for x in (*loops[1:], *reduce)) * cost
     whole = inner * outer.extent
     if isinstance(whole, int) and whole < 2 * WORK:
         return space
     step = outer.lanes * outer.copies
     grain = 1 + dim.floordiv(dim.floordiv(WORK, inner + 1), step)
     return (replace(outer, mapping=Parallel(grain * step)), *loops[1:])
+
+
+def opened(loop: PlanLoop, location: Location, lo: Size = 0, hi: Size | None = None) -> OpenLoop:
+    """A planned loop, over all of its range if no other is given."""
+    if hi is None:
+        lo, hi = loop.range
+    return OpenLoop(loop.name, lo, hi, loop.lanes, loop.copies, loop.mapping, location=location)

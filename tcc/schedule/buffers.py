@@ -130,7 +130,10 @@ def _block_with_store(block: Block, buffer: str) -> tuple[Block, Store] | None:
 
 
 def share(body: Block, parameters: Sequence[Parameter], read: str, written: str) -> tuple[Block, tuple[Parameter, ...]]:
-    """The kernel with the buffer it reads in the place of the one it writes, updated."""
+    """The kernel with the buffer it reads in the place of the one it writes, updated.
+
+    What has just been read is in the cache: stores past it would gain nothing.
+    """
     kept = tuple(replace(p, access="update") if p.name == read else p for p in parameters if p.name != written)
     return _renamed(body, written, read), kept
 
@@ -139,7 +142,7 @@ def _renamed(block: Block, old: str, new: str) -> Block:
     def rename(stmt: Stmt) -> Stmt:
         match stmt:
             case Store():
-                return replace(stmt, buffer=new) if stmt.buffer == old else stmt
+                return replace(stmt, buffer=new, nontemporal=0) if stmt.buffer == old else stmt
             case Loop():
                 return replace(stmt, body=_renamed(stmt.body, old, new))
             case If():

@@ -82,6 +82,7 @@ class KernelBuilder(BlockBuilder):
 
     def __init__(self, task: Task, taken: Sequence[str] = ()) -> None:
         super().__init__((*task.taken, *taken))
+        self.facts = task.facts
         self.items: Mapping[Node, Item] = task.grouping.items
         self.stored = task.stored
         self.own = task.group.nodes
@@ -135,7 +136,7 @@ class KernelBuilder(BlockBuilder):
         index = linear(value.type.shape, coordinates)
         self.touch_buffer(name, value.type.dtype, "write")
         self.note(index, "store")
-        return Store(name, index, element, location=location)
+        return Store(name, index, element, nontemporal=streams(value, self.facts), location=location)
 
     def widen(self, dtype: DType, axes: frozenset[str]) -> None:
         """Counts a value of a dtype that is not the same along some axes."""
@@ -284,6 +285,14 @@ class Reading:
             kernel.checks.add(key)
             number = kernel.messages.index(message)
             kernel.put(Check(bound, number, self.node.location), kernel.depth(bound))
+
+
+def streams(value: Value, facts: Facts) -> Size:
+    """By how many bytes a value exceeds half of the last cache: none of it would be found there again."""
+    excess = value.type.size * value.type.dtype.bytes - facts.last_level // 2
+    if not facts.nontemporal or dim.nonnegative(-excess):
+        return 0
+    return 1 if dim.nonnegative(excess - 1) else excess
 
 
 def linear(shape: Sequence[Size], coordinates: Sequence[Size]) -> Size:

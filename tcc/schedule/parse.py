@@ -45,7 +45,7 @@ _CARRY = re.compile(
     r"(?P<word>carry|reduce|scan) (?P<names>.*?) = (?P<init>.*?) (?:->|<(?P<combine>\w+)>) (?P<update>.*)"
 )
 _STORE = re.compile(
-    r"(?P<shared>shared )?(?P<hint>nontemporal )?(?P<buffer>\w+)\[(?P<index>.*?)\] (?:<(?P<combine>\w+)>)?= "
+    r"(?P<shared>shared )?(?:nontemporal\((?P<hint>.*?)\) )?(?P<buffer>\w+)\[(?P<index>.*?)\] (?:<(?P<combine>\w+)>)?= "
     r"(?P<value>.*)"
 )
 _BUFFER = re.compile(r"(?P<name>\w+): (?P<dtype>\w+)\[(?P<size>.*)\] (?P<space>\w+)(?: at (?P<offset>.*))?")
@@ -221,7 +221,7 @@ class _Reader:
             self.expr(match["value"], scope),
             match["combine"] or "",
             match["shared"] is None,
-            match["hint"] is not None,
+            self.size(match["hint"], scope) if match["hint"] else 0,
             at,
         )
 

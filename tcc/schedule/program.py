@@ -73,6 +73,7 @@ class Store:
 
     ``unique`` False: two iterations may hit one element, so every enclosing loop that the index
     depends on (or may depend on, through a let) must be serial with one lane and one copy.
+    ``nontemporal``: past the caches where this size, the same throughout the kernel, is positive.
     """
 
     buffer: str
@@ -80,7 +81,7 @@ class Store:
     value: Expr
     combine: str = ""
     unique: bool = True
-    nontemporal: bool = False
+    nontemporal: Size = 0
     location: Location = field(default=UNKNOWN, compare=False)
 
 

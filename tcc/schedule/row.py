@@ -19,7 +19,8 @@ from tcc.ir.graph import Node
 from tcc.ir.location import Location
 from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name, apply
 from tcc.schedule import axes as planning
-from tcc.schedule.axes import Plan, PlanLoop
+from tcc.schedule import columns
+from tcc.schedule.axes import Plan, PlanLoop, opened
 from tcc.schedule.block import OpenLoop, Scope
 from tcc.schedule.decision import Alternative, Decision
 from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
@@ -34,8 +35,8 @@ SCRATCH_BYTES = 16 << 10
 def emit(task: Task) -> list[Emitted]:
     """The kernels of a row group, planned from a first emission."""
 
-    def emitted(plan: Plan) -> _Row:
-        row = _Row(task, plan)
+    def emitted(plan: Plan) -> Row:
+        row = Row(task, plan)
         row.emit()
         return row
 
@@ -43,6 +44,11 @@ def emit(task: Task) -> list[Emitted]:
     first = emitted(plan)
     fused = sum(task.grouping.items[n].fused for n, _ in task.group.reductions)
     plan = planning.choose(plan, first, task.facts, fused, first.carry_count, bool(first.rows))
+    strips = columns.planned(plan, first) if not fused and first.is_one_reduction() else None
+    if strips is not None:
+        row = Row(task, strips)
+        columns.emit(row, strips)
+        return [row.emitted()]
     whole = emitted(plan)
     grain = planning.block_grain(plan, first)
     if grain and whole.is_one_reduction():
@@ -55,14 +61,14 @@ def _split(task: Task, plan: Plan, grain: int) -> list[Emitted]:
 
     The result is that of one kernel, bit by bit, since the blocks are the same.
     """
-    blocks, total = _Row(task, plan), _Row(task, plan)
+    blocks, total = Row(task, plan), Row(task, plan)
     partials = blocks.emit_blocks(grain)
     total.emit_total(partials)
     return [replace(blocks.emitted(), temporaries=partials), total.emitted()]
 
 
 @dataclass(eq=False)
-class _Running:
+class Running:
     """A reduction in a pass: the names of its carries, one for each loop, outermost first."""
 
     node: Node
@@ -71,13 +77,14 @@ class _Running:
     update: tuple[Expr, ...] = field(default=())
 
 
-class _Row(KernelBuilder):
+class Row(KernelBuilder):
+    """A row kernel under construction."""
+
     def __init__(self, task: Task, plan: Plan) -> None:
         super().__init__(task, [x.name for x in (*plan.space, *plan.reduce)])
         self.task = task
         self.group = task.group
         self.grouping = task.grouping
-        self.facts = task.facts
         self.plan = plan
         self.carry_count = 0
         self.places: dict[str, Size] = {}
@@ -91,24 +98,24 @@ class _Row(KernelBuilder):
     def emit(self) -> None:
         location = self.group.roots[0].node.location
         for loop in self.plan.space:
-            self.open(_opened(loop, location))
+            self.open(opened(loop, location))
         self.row_scope = self.scope
-        full, partial = self._roots()
+        full, partial = self.roots()
         last = max(
             [self.levels[n] for n, _ in self.group.reductions] + [self.levels[r.node] for r, _ in full], default=-1
         )
         if self.group.reduced is None:
-            self._store_all(full + partial)
+            self.store_all(full + partial)
         else:
             for level in range(last + 1):
                 self._pass(level, [(r, c) for r, c in full if self.levels[r.node] == level], location)
-            self._store_all(partial)
+            self.store_all(partial)
         for _ in self.plan.space:
             self.close()
 
     def is_one_reduction(self) -> bool:
         """Whether all reductions are independent and nothing of the reduced space is stored."""
-        full, _ = self._roots()
+        full, _ = self.roots()
         return not full and all(self.levels[n] == 0 for n, _ in self.group.reductions)
 
     def emit_blocks(self, grain: int) -> tuple[Buffer, ...]:
@@ -118,16 +125,16 @@ class _Row(KernelBuilder):
         block, count = self._block_axis(loop), dim.ceildiv(loop.extent, loop.block)
         self.open(OpenLoop(block, 0, count, mapping=Parallel(grain), location=location))
         start = loop.block * dim.axis(block, count)
-        inner = self.open(_opened(loop, location, start, dim.minimum(start + loop.block, loop.extent)))
-        running = self._running(0)
+        inner = self.open(opened(loop, location, start, dim.minimum(start + loop.block, loop.extent)))
+        running = self.running(0)
         for r in running:
-            r.names = [tuple(self.fresh("r") for _ in self._dtypes(r.node))]
-            self._update(r)
-            inner.carries.append(self._carry(r, 0, 1))
+            r.names = [tuple(self.fresh("r") for _ in self.dtypes(r.node))]
+            self.update(r)
+            inner.carries.append(self.carry(r, 0, 1))
         self.close()
         partials: list[Buffer] = []
         for r in running:
-            for name, dtype in zip(r.names[0], self._dtypes(r.node), strict=True):
+            for name, dtype in zip(r.names[0], self.dtypes(r.node), strict=True):
                 buffer = Buffer(f"{name}_blocks", dtype, count, "arena")
                 partials.append(buffer)
                 self.touch_buffer(buffer.name, dtype, "write")
@@ -141,21 +148,21 @@ class _Row(KernelBuilder):
         block, count = self._block_axis(loop), dim.ceildiv(loop.extent, loop.block)
         total = self.open(OpenLoop(block, 0, count, location=self.task.node.location))
         rest = iter(partials)
-        running = self._running(0)
+        running = self.running(0)
         for r in running:
-            r.names = [tuple(self.fresh("r") for _ in self._dtypes(r.node))]
+            r.names = [tuple(self.fresh("r") for _ in self.dtypes(r.node))]
             index = dim.axis(block, count)
             loads: list[Expr] = []
-            for dtype in self._dtypes(r.node):
+            for dtype in self.dtypes(r.node):
                 buffer = next(rest)
                 self.touch_buffer(buffer.name, dtype, "read")
                 loads.append(self.let(Load(dtype, buffer.name, index, None, r.node.location), r.node.location))
             r.update = tuple(loads)
-            total.carries.append(self._carry(r, 0, 1))
+            total.carries.append(self.carry(r, 0, 1))
         self.close()
         for r in running:
-            self._finish(r)
-        self._store_all(self._roots()[1])
+            self.finish(r)
+        self.store_all(self.roots()[1])
 
     def _instances(self) -> list[dict[str, Size]]:
         """The values of the unrolled axes, in order."""
@@ -166,7 +173,7 @@ class _Row(KernelBuilder):
     def _at(self, coordinates: Coordinates, instance: Mapping[str, Size]) -> Coordinates:
         return tuple(dim.substitute(c, {**self.places, **instance}) for c in coordinates)
 
-    def _roots(self) -> tuple[list[tuple[Root, Coordinates]], list[tuple[Root, Coordinates]]]:
+    def roots(self) -> tuple[list[tuple[Root, Coordinates]], list[tuple[Root, Coordinates]]]:
         """The roots with their coordinates: over the reduced axes too, and over the space only."""
         full: list[tuple[Root, Coordinates]] = []
         partial: list[tuple[Root, Coordinates]] = []
@@ -219,7 +226,7 @@ class _Row(KernelBuilder):
             parts = self.complete(node, lambda access: (piece_element(access, piece, type),))
         return [self.store(v, at, p, node.location) for v, p in zip(node.results, parts, strict=True)]
 
-    def _store_all(self, roots: Sequence[tuple[Root, Coordinates]]) -> None:
+    def store_all(self, roots: Sequence[tuple[Root, Coordinates]]) -> None:
         """All elements first, then all stores: a result may take the place of an operand."""
         stores = [s for root, at in roots for s in self._elements(root, at)]
         for store in stores:
@@ -228,41 +235,41 @@ class _Row(KernelBuilder):
     # --- passes -------------------------------------------------------------------------------------
 
     def _pass(self, level: int, roots: Sequence[tuple[Root, Coordinates]], location: Location) -> None:
-        running = self._running(level)
+        running = self.running(level)
         self.carry_count = max(self.carry_count, len(running))
         self.inner = True
         loops = self._open_pass(location, bool(running))
         for r in running:
-            arity = len(self._dtypes(r.node))
+            arity = len(self.dtypes(r.node))
             r.names = [tuple(self.fresh("r") for _ in range(arity)) for _ in loops]
             if self._is_state(r.node):
                 for names in r.names:
                     self.depths.update((n, len(self.scopes) - 1) for n in names)
         for r in running:
-            self._update(r)
-        self._store_all(roots)
+            self.update(r)
+        self.store_all(roots)
         for k in reversed(range(len(loops))):
             for r in running:
-                loops[k].carries.append(self._carry(r, k, len(loops)))
+                loops[k].carries.append(self.carry(r, k, len(loops)))
             self.close()
         self.passes.append(loops[-1].scope)
         self.inner = False
         for r in running:
-            self._finish(r)
+            self.finish(r)
 
-    def _running(self, level: int) -> list[_Running]:
+    def running(self, level: int) -> list[Running]:
         return [
-            _Running(node, self._at(coordinates, instance), [])
+            Running(node, self._at(coordinates, instance), [])
             for node, coordinates in self.group.reductions
             if self.levels[node] == level
             for instance in self._instances()
         ]
 
-    def _finish(self, r: _Running) -> None:
-        """After a reduction's loops: its results from what was combined."""
+    def finish(self, r: Running, combined: tuple[Expr, ...] = ()) -> None:
+        """After a reduction's loops: its results from what was combined, the outermost carries if not given."""
         nest = self.items[r.node].nest
         assert nest is not None
-        combined = tuple(Name(d, n) for d, n in zip(nest.dtypes, r.names[0], strict=True))
+        combined = combined or tuple(Name(d, n) for d, n in zip(nest.dtypes, r.names[0], strict=True))
         parts = tuple(self.bind(p, r.node.location) for p in nest.finish(combined))
         self.remember((r.node, r.coordinates, None), parts)
 
@@ -275,9 +282,9 @@ class _Row(KernelBuilder):
                 loops.append(self.open(OpenLoop(block, 0, count, location=location)))
                 start = loop.block * dim.axis(block, count)
                 stop = dim.minimum(start + loop.block, loop.extent)
-                loops.append(self.open(_opened(loop, location, start, stop)))
+                loops.append(self.open(opened(loop, location, start, stop)))
             else:
-                loops.append(self.open(_opened(loop, location)))
+                loops.append(self.open(opened(loop, location)))
         return loops
 
     def _block_axis(self, loop: PlanLoop) -> str:
@@ -286,7 +293,7 @@ class _Row(KernelBuilder):
             name += "_"
         return name
 
-    def _dtypes(self, node: Node) -> tuple[DType, ...]:
+    def dtypes(self, node: Node) -> tuple[DType, ...]:
         nest = self.items[node].nest
         assert nest is not None
         return nest.dtypes
@@ -295,7 +302,7 @@ class _Row(KernelBuilder):
         """A sum of products along a loop without lanes: one fused operation a step."""
         return self.items[node].fused and all(x.lanes == 1 and x.copies == 1 for x in self.plan.reduce)
 
-    def _update(self, r: _Running) -> None:
+    def update(self, r: Running) -> None:
         nest = self.items[r.node].nest
         assert nest is not None
         reduced = iter(self.group.reduce)
@@ -314,7 +321,7 @@ class _Row(KernelBuilder):
             (new,) = COMBINES[nest.combine].apply((old,), (part,))
         r.update = (self.bind(new, r.node.location),)
 
-    def _carry(self, r: _Running, loop: int, loops: int) -> Carry:
+    def carry(self, r: Running, loop: int, loops: int) -> Carry:
         nest = self.items[r.node].nest
         assert nest is not None
         dtypes = nest.dtypes
@@ -362,8 +369,3 @@ class _Row(KernelBuilder):
         self.widen_all((loaded,))
         self.remember((node, coordinates, None), (loaded,))
         return (loaded,)
-
-
-def _opened(loop: PlanLoop, location: Location, lo: Size = 0, hi: Size | None = None) -> OpenLoop:
-    stop = loop.extent if hi is None else hi
-    return OpenLoop(loop.name, lo, stop, loop.lanes, loop.copies, loop.mapping, location=location)

@@ -198,7 +198,8 @@ class _Printer:
             case Let(name, value, location):
                 yield f"{indent}let {name}{self.within(name, 0, None)} = {expr_text(value)}{self.at(location)}"
             case Store(buffer, index, value, combine, unique, nontemporal, location):
-                flags = ("" if unique else "shared ") + ("nontemporal " if nontemporal else "")
+                hint = "" if nontemporal == 0 else f"nontemporal({nontemporal}) "
+                flags = ("" if unique else "shared ") + hint
                 sign = f"<{combine}>=" if combine else "="
                 yield f"{indent}{flags}{buffer}[{index}] {sign} {expr_text(value)}{self.at(location)}"
             case Check(condition, message, location):

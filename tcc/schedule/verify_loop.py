@@ -72,7 +72,9 @@ def loop_place(place: Place, loop: Loop) -> Place:
         check_expr(inner, loop.while_, loop.location)
         if loop.while_.dtype != BOOL:
             raise place.fail(f"the while of the loop over '{loop.axis}'", "a condition is bool", loop.location)
-    inner = inner.define(loop.axis, None, frozenset({loop.axis}), loop.location).index(loop.axis)
+    # Where a loop begins says which of its iterations there are: a loop over tiles, and one inside a tile.
+    depends = check_size(place, loop.lo, loop.location) | {loop.axis}
+    inner = inner.define(loop.axis, None, depends, loop.location).index(loop.axis)
     reserved = place.reserved | {n for c in loop.carries for n in c.names}
     return replace(inner, loops=(*place.loops, loop), reserved=reserved)
 

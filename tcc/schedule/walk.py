@@ -72,7 +72,7 @@ def sizes_of(stmt: Stmt) -> tuple[Size, ...]:
     """The sizes directly in a statement, without those in its expressions and blocks."""
     match stmt:
         case Store():
-            return (stmt.index,)
+            return stmt.index, stmt.nontemporal
         case Loop():
             grain = (stmt.mapping.grain,) if isinstance(stmt.mapping, Parallel) else ()
             return stmt.lo, stmt.hi, *grain

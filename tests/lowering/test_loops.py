@@ -443,11 +443,14 @@ entry f()
     assert rows[2][9:].all()
 
 
-def test_streaming_stores() -> None:
-    code = machine("""
+@pytest.mark.parametrize("when", ["1", "n - 100"])
+def test_streaming_stores(when: str) -> None:
+    """At every alignment, for sizes that stream and sizes that do not, nothing but the result is written."""
+    code = machine(
+        """
 kernel k(X: f32 read, Y: f32 write; n)
   for i in 0..n lanes 16 copies 4
-    nontemporal Y[i] = X[i] + f32(1.0)
+    nontemporal(WHEN) Y[i] = X[i] + f32(1.0)
 entry f(n)
   buffer x: f32[n] argument
   buffer y: f32[n] argument
@@ -457,13 +460,17 @@ entry f(n)
   worker_bytes 0
   body
     call k(x, y; n)
-""")
+""".replace("WHEN", when)
+    )
     assert "sfence" in code.text
-    memory = np.zeros(300, np.float32)
-    for start in (0, 1, (-memory.ctypes.data % 64) // 4):
-        x = floats(200)
-        code.run("f", [x], {"n": 200}, [memory[start : start + 200]])
-        np.testing.assert_array_equal(memory[start : start + 200], x + np.float32(1))
+    for start in range(20):
+        for n in (0, 1, 5, 17, 64, 100, 101, 200):
+            memory = np.zeros(260, np.float32)
+            x = floats(n)
+            code.run("f", [x], {"n": n}, [memory[start : start + n]])
+            np.testing.assert_array_equal(memory[start : start + n], x + np.float32(1))
+            assert not memory[:start].any()
+            assert not memory[start + n :].any()
 
 
 def test_lines_of_the_source_are_kept() -> None:

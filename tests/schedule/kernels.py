@@ -103,7 +103,7 @@ class Maker(Accesses):
                 value = self.merged(value, Load(value.dtype, name, index))
             return [Store(name, index, value, combine)]
         name = self.parameter(value.dtype, "write", size)
-        return [Store(name, index, value, nontemporal=self.chance(0.05))]
+        return [Store(name, index, value, nontemporal=int(self.chance(0.05)))]
 
     def merged(self, a: Expr, b: Expr) -> Expr:
         return apply("xor" if a.dtype == BOOL else "add", a, b)

@@ -88,6 +88,8 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "layer_norm": (layer_norm, ("f32[n, 768]", "f32[768]", "f32[768]")),
     "n_body": (n_body, ("f32[n, 3]", "f32[n]")),
     "transposes": (transposes, ("f32[n, m]", "f32[n, m]")),
+    "transpose": (lambda x: ops.transpose(x), ("f32[n, m]",)),
+    "sum_columns": (lambda x: ops.sum(x, axis=0), ("f32[n, m]",)),
     "mean_var": (mean_var, ("f32[n, 512]",)),
     "dense": (dense, ("f32[n, k]", "f32[k, m]", "f32[m]")),
     "two_layers": (two_layers, ("f32[n, 64]", "f32[64, 128]", "f32[128, 10]")),

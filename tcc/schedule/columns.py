@@ -1,0 +1,181 @@
+"""Reductions over an outer axis: sums of columns, where the lanes run along the rows.
+
+A strip of columns is gone through `ROWS` rows at a time, each read as a stream; their combination, a
+tree, goes into a row of results in the first cache. Column by column, in registers, would read a few
+bytes from each of many pages, and wait for one addition after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tcc.ir import dim
+from tcc.ir.dim import Size
+from tcc.ir.dtype import DType
+from tcc.ir.scalar import COMBINES, Combine, Const, Expr, Name
+from tcc.schedule import axes as planning
+from tcc.schedule.axes import Plan, PlanLoop, opened
+from tcc.schedule.block import OpenLoop
+from tcc.schedule.decision import Decision
+from tcc.schedule.program import Alloc, Buffer, Load, Serial, Store
+
+if TYPE_CHECKING:
+    from tcc.schedule.row import Row, Running
+
+
+ROWS = 8
+"""Rows combined as a tree before they are combined with what was there, in the order of the rows."""
+STRIP = 4 << 10
+"""Bytes of each row that one strip of columns has: a page, so that `ROWS` of them are `ROWS` streams."""
+
+
+def planned(plan: Plan, row: Row) -> Plan | None:
+    """The plan with the lanes' loop cut into strips; None where the lanes run along the reduced axis."""
+    if not plan.space or plan.space[-1].lanes == 1 or plan.unrolled or len(plan.reduce) != 1:
+        return None
+    *around, lanes = (replace(x, mapping=Serial()) for x in plan.space)
+    (reduce,) = plan.reduce
+    if lanes.tile or (isinstance(reduce.extent, int) and reduce.extent < 2 * ROWS):
+        return None
+    values = [(row.items[r.node].nest, d) for r in row.running(0) for d in row.dtypes(r.node)]
+    rounds = any(d.is_float or d.is_complex for nest, d in values if nest and nest.combine in ("add", "mul"))
+    reduce = replace(reduce, block=reduce.block if rounds else 0)
+    width = max(STRIP // max(d.bytes for _, d in values), lanes.lanes)
+    name = f"{lanes.name}_strip"
+    while name in row.taken:
+        name += "_"
+    strips = PlanLoop(name, dim.ceildiv(lanes.extent, width), ())
+    lanes = replace(lanes, copies=max(1, lanes.copies // 2), tile=width, outer=name)
+    row.decisions.append(
+        Decision(
+            "tile",
+            f"{reduce.name} of {reduce.extent}",
+            f"{ROWS} rows at a time into a row of {width} results",
+            "each row is one stream, and the results stay in the first cache",
+        )
+    )
+    space = planning.parallel((*around, strips, lanes), (reduce,), planning.element_cost(row))
+    return Plan(space, (reduce,))
+
+
+def emit(row: Row, plan: Plan) -> None:
+    """Fills a kernel of independent reductions, of which only the results are stored."""
+    _Columns(row, plan).emit()
+
+
+class _Columns:
+    def __init__(self, row: Row, plan: Plan) -> None:
+        self.row = row
+        self.at = row.task.node.location
+        *self.around, self.lanes = plan.space
+        (self.reduce,) = plan.reduce
+        self.running = row.running(0)
+        self.dtypes = [row.dtypes(r.node) for r in self.running]
+
+    def emit(self) -> None:
+        row = self.row
+        for loop in self.around:
+            row.open(opened(loop, self.at))
+        results = self._rows_of_results()
+        if self.reduce.block:
+            block = row.fresh("block")
+            count = dim.ceildiv(self.reduce.extent, self.reduce.block)
+            partial = self._rows_of_results()
+            self._start(results)
+            row.open(OpenLoop(block, 0, count, location=self.at))
+            start = self.reduce.block * dim.axis(block, count)
+            self._start(partial)
+            self._combine_rows(partial, start, dim.minimum(start + self.reduce.block, self.reduce.extent))
+            self._open()
+            self._combine(results, [self._load(names, k) for k, names in enumerate(partial)])
+            row.close()
+            row.close()
+        else:
+            self._start(results)
+            self._combine_rows(results, 0, self.reduce.extent)
+        self._open()
+        for k, r in enumerate(self.running):
+            row.finish(r, tuple(self._load(results[k], k)))
+        row.store_all(row.roots()[1])
+        for _ in range(1 + len(self.around)):
+            row.close()
+
+    def _open(self) -> None:
+        self.row.open(opened(self.lanes, self.at))
+
+    @property
+    def _index(self) -> Size:
+        return self.lanes.symbol - self.lanes.range[0]
+
+    def _rows_of_results(self) -> list[tuple[str, ...]]:
+        """A buffer for each carried value, one strip long."""
+        rows: list[tuple[str, ...]] = []
+        for dtypes in self.dtypes:
+            names = tuple(self.row.fresh("row") for _ in dtypes)
+            for name, dtype in zip(names, dtypes, strict=True):
+                self.row.add(Alloc(Buffer(name, dtype, self.lanes.turn, "scratch")))
+            rows.append(names)
+        return rows
+
+    def _start(self, rows: Sequence[tuple[str, ...]]) -> None:
+        self._open()
+        for r, names, dtypes in zip(self.running, rows, self.dtypes, strict=True):
+            values = self._combination(r).identity(dtypes)
+            self._put(names, [Const(d, v) for d, v in zip(dtypes, values, strict=True)])
+        self.row.close()
+
+    def _combine_rows(self, rows: Sequence[tuple[str, ...]], start: Size, stop: Size) -> None:
+        """Combines the elements from ``start`` to ``stop``, `ROWS` at a time; those left over come last."""
+        groups = dim.floordiv(stop - start, ROWS)
+        group = self.row.fresh("group")
+        first = start + ROWS * dim.axis(group, groups)
+        self.row.open(OpenLoop(group, 0, groups, location=self.at))
+        self._group(rows, first, first + ROWS)
+        self.row.close()
+        if dim.mod(stop - start, ROWS) == 0:
+            return
+        rest, more = self.row.fresh("group"), dim.ceildiv(stop - start, ROWS)
+        first = start + ROWS * dim.axis(rest, more)
+        self.row.open(OpenLoop(rest, groups, more, location=self.at))
+        self._group(rows, first, stop)
+        self.row.close()
+
+    def _group(self, rows: Sequence[tuple[str, ...]], first: Size, stop: Size) -> None:
+        row = self.row
+        self._open()
+        row.inner = True
+        loop = row.open(OpenLoop(self.reduce.name, first, stop, copies=ROWS, location=self.at))
+        for r, dtypes in zip(self.running, self.dtypes, strict=True):
+            r.names = [tuple(row.fresh("r") for _ in dtypes)]
+            row.update(r)
+            loop.carries.append(row.carry(r, 0, 1))
+        row.close()
+        row.inner = False
+        parts = [
+            [Name(d, n) for d, n in zip(dtypes, r.names[0], strict=True)]
+            for r, dtypes in zip(self.running, self.dtypes, strict=True)
+        ]
+        self._combine(rows, parts)
+        row.close()
+
+    def _combine(self, rows: Sequence[tuple[str, ...]], parts: Sequence[Sequence[Expr]]) -> None:
+        """Combines values into rows of results, and stores them there."""
+        for k, (r, names) in enumerate(zip(self.running, rows, strict=True)):
+            new = self._combination(r).apply(tuple(self._load(names, k)), tuple(parts[k]))
+            self._put(names, [self.row.bind(e, r.node.location) for e in new])
+
+    def _combination(self, r: Running) -> Combine:
+        nest = self.row.items[r.node].nest
+        assert nest is not None
+        return COMBINES[nest.combine]
+
+    def _load(self, names: Sequence[str], k: int) -> list[Expr]:
+        at = self.running[k].node.location
+        dtypes: tuple[DType, ...] = self.dtypes[k]
+        return [self.row.new_let(Load(d, n, self._index, None, at), at) for n, d in zip(names, dtypes, strict=True)]
+
+    def _put(self, names: Sequence[str], values: Sequence[Expr]) -> None:
+        for name, value in zip(names, values, strict=True):
+            self.row.add(Store(name, self._index, value, location=self.at))
