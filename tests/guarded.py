@@ -1,4 +1,4 @@
-"""Arrays flush against memory that may not be touched: an access past their end kills the process."""
+"""Arrays flush against memory that may not be touched: an access out of bounds ends the process."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PAGE = mmap.PAGESIZE
 _NOTHING, _READ, _WRITE = 0, mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE
 
 
-def guarded(array: np.ndarray[Any, Any], *, writable: bool = False) -> np.ndarray[Any, Any]:
-    """A copy of an array whose last byte is the last before a forbidden page (one lies before it, too).
+def guarded(array: np.ndarray[Any, Any], *, writable: bool = False, at_end: bool = True) -> np.ndarray[Any, Any]:
+    """A copy of an array between forbidden pages, flush with the one after it, or with the one before.
 
-    Read-only memory unless ``writable``.
+    Its address is a multiple of the element's size, no more. Read-only memory unless ``writable``.
     """
     source = np.asarray(array, order="C")
     pages = max(1, -(-source.nbytes // _PAGE))
@@ -29,7 +29,7 @@ def guarded(array: np.ndarray[Any, Any], *, writable: bool = False) -> np.ndarra
     base = _libc.mmap(None, length, _NOTHING, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
     assert base not in (None, ctypes.c_void_p(-1).value)
     assert _libc.mprotect(base + _PAGE, pages * _PAGE, _WRITE) == 0
-    start = base + _PAGE + pages * _PAGE - source.nbytes
+    start = base + _PAGE + (pages * _PAGE - source.nbytes if at_end else 0)
     memory = (ctypes.c_char * source.nbytes).from_address(start)
     placed = np.frombuffer(memory, dtype=source.dtype, count=source.size).reshape(source.shape)
     placed[...] = source

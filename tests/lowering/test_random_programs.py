@@ -22,7 +22,7 @@ from tcc.schedule.program import Buffer, Call, Entry, Program, View
 from tcc.schedule.text import parse
 from tcc.targets.llvm import host
 from tcc.targets.machine import Machine as Target
-from tests.lowering.guarded import Guarded
+from tests.guarded import guarded
 from tests.lowering.running import FACTS, Machine
 from tests.schedule.programs import MESSAGES, Case, generate, run, same
 
@@ -39,14 +39,11 @@ def joined(cases: Sequence[Case]) -> Program:
 def executed(machine: Machine, case: Case, workers: int, at_end: bool = True) -> tuple[int, dict[str, np.ndarray]]:
     """The status and the buffers afterwards; ``at_end``: which end of a buffer touches a guard page."""
     entry = case.program.entries[0]
-    guarded = Guarded()
-    buffers = {name: guarded.copy(a, at_end, name in entry.inputs) for name, a in case.buffers.items()}
+    buffers = {name: guarded(a, writable=name not in entry.inputs, at_end=at_end) for name, a in case.buffers.items()}
     states = [buffers[b.name] for b in entry.buffers if b.space == "state"]
     inputs, outputs = ([buffers[n] for n in names] for names in (entry.inputs, entry.outputs))
     status, _ = machine.run(entry.name, inputs, case.sizes, outputs, states, workers)
-    results = {name: array.copy() for name, array in buffers.items()}
-    guarded.close()
-    return status, results
+    return status, {name: array.copy() for name, array in buffers.items()}
 
 
 def difference(case: Case, actual: np.ndarray, expected: np.ndarray) -> str:
