@@ -1,0 +1,39 @@
+"""The sorting networks, and the integers that elements are sorted as."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from tcc.ir import dtype as dtypes
+from tcc.ir.scalar import Name
+from tcc.schedule import keys, network
+
+
+@pytest.mark.parametrize("count", [2, 4, 8, 16])
+def test_the_network_sorts_every_sequence_of_two_values(count: int) -> None:
+    """Then it sorts all sequences: Knuth's 0-1 principle (volume 3, 5.3.4, theorem Z)."""
+    rows = np.array(list(product((0, 1), repeat=count)))
+    for low, high in network.sorting(count):
+        rows[:, [low, high]] = np.sort(rows[:, [low, high]], axis=1)
+    assert (np.diff(rows, axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize("count", [2, 4, 8, 16])
+def test_merging_sorts_what_rises_and_falls(count: int) -> None:
+    falling = [[*np.roll([1] * ones + [0] * (count - ones), turn)] for ones in range(count) for turn in range(count)]
+    rows = np.array(falling)
+    for low, high in network.merging(count):
+        rows[:, [low, high]] = np.sort(rows[:, [low, high]], axis=1)
+    assert (np.diff(rows, axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", ["f16", "f32", "f64", "bf16", "i8", "i64", "u16", "u32", "u64", "bool"])
+def test_keys_are_signed_integers_and_come_back(dtype: str) -> None:
+    element = Name(dtypes.parse(dtype), "x")
+    key = keys.to_key(element, signed_zero=True)
+    assert key.dtype == keys.key_dtype(element.dtype)
+    assert key.dtype.kind == "int"
+    assert keys.from_key(key, element.dtype).dtype == element.dtype
