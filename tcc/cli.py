@@ -24,6 +24,7 @@ from rich.table import Table
 from tcc import api, nn, ops, pipeline, runtime
 from tcc.artifact import Manifest, read_manifest
 from tcc.errors import InternalError, TccError, UserError
+from tcc.explain import explain as explain_
 from tcc.frontends import numpy as frontend
 from tcc.ir.op import NotDifferentiable
 from tcc.progress import Progress
@@ -264,6 +265,33 @@ def _size(text: str) -> tuple[str, int]:
     if not number.isdecimal():
         raise click.UsageError(f"'{text}': a size is written NAME=N")
     return name, int(number)
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The HTML file to write.")
+@click.option("--target", default="native", show_default=True, help="What to compile for; see `tcc targets`.")
+@click.option("--function", "functions", multiple=True, help="Explain only this function (repeatable).")
+@click.option("--size", "sizes", multiple=True, metavar="NAME=N", help="A size to show figures for (repeatable).")
+@click.option("--no-measure", is_flag=True, help="Do not run the compiled code.")
+def explain(
+    source: Path, output: Path, target: str, functions: tuple[str, ...], sizes: tuple[str, ...], no_measure: bool
+) -> None:
+    """Writes a page that shows how SOURCE becomes machine code, and why it becomes this.
+
+    One self-contained HTML file: all stages side by side from the source to the assembly, linked line by
+    line; the graph; each decision of the schedule with its reason; predicted and measured figures.
+
+    \b
+    tcc explain model.py -o report.html
+    tcc explain model.py -o report.html --target x86-64-v4 --size batch=4096
+    """
+    options = pipeline.Options(target=target)
+    with Progress(f"explaining {source}") as progress:
+        module = api.module_from_source(source, functions)
+        page = explain_(module, source.name, options, dict(map(_size, sizes)), not no_measure, progress.stage)
+    output.write_text(page)
+    click.echo(f"wrote {output} ({output.stat().st_size:,} bytes)")
 
 
 @cli.command(name="targets")

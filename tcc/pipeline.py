@@ -141,7 +141,7 @@ def code(module: Module, program: Program, prefix: str, target: Target, stages: 
         manifest = describe.manifest(module, program, block, prefix)
     with stages.stage("lower"):
         mlir: Any = lowering.lower(program, _lowering_options(module, block, prefix, target))
-        stages.dump("lower.mlir", str, mlir)
+        stages.dump("lower.mlir", lowering.to_text, mlir)
         llvm_ir = lowering.to_llvm_ir(mlir)
     stages.dump("llvm.ll", str, llvm_ir)
     with stages.stage("generate code"):

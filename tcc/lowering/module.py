@@ -69,6 +69,11 @@ def lower(program: Program, options: Options) -> ir.Module:
     return module
 
 
+def to_text(module: ir.Module) -> str:
+    """The module's text, each line with its place in the user's source."""
+    return module.operation.get_asm(enable_debug_info=True, pretty_debug_info=True)
+
+
 def to_llvm_ir(module: ir.Module) -> str:
     """LLVM's text of a module from `lower`, which is consumed. InternalError when a pass fails."""
     context = module.context

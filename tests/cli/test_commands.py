@@ -156,3 +156,10 @@ def test_bench(folder: Path) -> None:
     wrong = tcc("bench", "model.so", "predict", "--size", "nothing=3", folder=folder)
     assert wrong.returncode == 1
     assert "has no size 'nothing'" in wrong.stderr
+
+
+def test_explain(folder: Path) -> None:
+    done = tcc("explain", "model.py", "-o", "report.html", "--no-measure", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "quiet in a pipe"
+    assert "predict" in (folder / "report.html").read_text()
