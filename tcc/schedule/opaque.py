@@ -207,7 +207,7 @@ class _Sort:
         """A network on each W neighbours, for W such groups at once: transposed, one group to a lane."""
         kernel, width = self.kernel, self.width
         count = dim.floordiv(length, self.square)
-        name = kernel.fresh("square")
+        name = kernel.fresh("chunk")
         kernel.open(OpenLoop(name, 0, count, location=self.at))
         base = start + self.square * dim.axis(name, count)
         self._transpose(base, into=True)
