@@ -123,21 +123,21 @@ class Traced:
         return text.to_text(self.module)
 
     def lower(self, target: str = "native", prefix: str | None = None, weights: str = "auto") -> Lowered:
-        """The loop program for a target (``tcc targets`` lists them)."""
+        """The loop program for a target (``tcc targets`` lists them), or for each of several with commas."""
         options = Options(target=target, prefix=prefix, weights=weights)
         return Lowered(self.module, pipeline.schedule(self.module, options), options)
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """The loop program of a library; ``print`` shows it."""
+    """The loop program of a library, one for each target; ``print`` shows it."""
 
     module: Module
-    program: Program
+    programs: tuple[Program, ...]
     options: Options
 
     def __str__(self) -> str:
-        return program_text(self.program)
+        return "\n".join(map(program_text, self.programs))
 
     def compile(self) -> Compiled:
         """The library, in memory."""
@@ -183,7 +183,10 @@ def trace(functions: Function | Iterable[Function]) -> Traced:
 
 
 def compile(functions: Function | Iterable[Function], target: str = "native", prefix: str | None = None) -> Compiled:
-    """One library of one or more tcc functions: ``tcc.compile(f).save("model.so")``."""
+    """One library of one or more tcc functions: ``tcc.compile(f).save("model.so")``.
+
+    Several targets make one library for all of them: ``target="x86-64-v2,x86-64-v3,x86-64-v4"``.
+    """
     return trace(functions).lower(target, prefix).compile()
 
 

@@ -86,7 +86,12 @@ def cli(ctx: click.Context, debug: bool) -> None:
 @cli.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="model.so, model.a or model.o")
-@click.option("--target", default="native", show_default=True, help="What to compile for; see `tcc targets`.")
+@click.option(
+    "--target",
+    default="native",
+    show_default=True,
+    help="What to compile for; see `tcc targets`. Several with commas make one library.",
+)
 @click.option("--prefix", help="Begins every exported name.  [default: the output's stem]")
 @click.option("--function", "functions", multiple=True, help="Compile only this function (repeatable).")
 @click.option(
@@ -111,6 +116,7 @@ def compile(
     \b
     tcc compile model.py -o model.so
     tcc compile model.py -o libmodel.a --prefix model --target x86-64-v3
+    tcc compile model.py -o model.so --target x86-64-v2,x86-64-v3,x86-64-v4
     tcc compile model.py -o model.so --dump stages/
     """
     options = pipeline.Options(target=target, prefix=prefix, weights=weights, dump=dump)
@@ -211,6 +217,8 @@ def inspect(library: Path, as_json: bool) -> None:
 def _described(library: Path, manifest: Manifest) -> list[str]:
     lines = [f"{library}: {library.stat().st_size:,} bytes, made by tcc {manifest.version}"]
     lines += [f"  target   {manifest.target} ({manifest.triple}, {manifest.cpu})"]
+    if manifest.tiers:
+        lines += [f"  tiers    {', '.join(t.name for t in manifest.tiers)}: the best that the processor has runs"]
     lines += [f"  needs    {', '.join(manifest.needed) or 'nothing'}"]
     lines += [f"  weights  {manifest.weights.described()}"]
     lines += [f"  sha256   {manifest.sha256}", ""]

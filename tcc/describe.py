@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -21,9 +22,9 @@ from tcc.targets.weights import WeightArray, WeightBlock, layout
 from tcc.version import VERSION
 
 
-def weight_block(module: Module, program: Program) -> WeightBlock:
-    """The constants that the program reads and the states' initial values, each once."""
-    used = {digest for _, digest in program.weights}
+def weight_block(module: Module, programs: Sequence[Program]) -> WeightBlock:
+    """The constants that the programs read and the states' initial values, each once."""
+    used = {digest for program in programs for _, digest in program.weights}
     constants = [c for f in module.functions for c in build.constants(f.graph) if c.digest in used]
     missing = used - {c.digest for c in constants}
     if missing:
@@ -38,20 +39,48 @@ def _weight(name: str, constant: Constant) -> WeightArray:
     return WeightArray(name, dt.of(array.dtype).name, tuple(map(int, array.shape)), constant.digest, data)
 
 
-def manifest(module: Module, program: Program, block: WeightBlock, prefix: str) -> Manifest:
-    """The manifest of a module's program."""
-    entries = {e.name: e for e in program.entries}
-    kernels = {k.name: k for k in program.kernels}
+def manifest(module: Module, programs: Sequence[Program], block: WeightBlock, prefix: str) -> Manifest:
+    """The manifest of a module's program, or of one for each instruction set, the least demanding first."""
+    described = [_functions(module, program) for program in programs]
     return Manifest(
         version=VERSION,
         prefix=prefix,
-        functions=tuple(_function(f, entries[f.name], kernels) for f in module.functions),
+        functions=described[0] if len(programs) == 1 else _for_all(described, programs),
         states=tuple(
             artifact.State(s.name, s.type.dtype.name, s.initial.array.shape, block.offsets[s.initial.digest])
             for s in module.states
         ),
-        messages=program.messages,
+        messages=programs[0].messages,
     )
+
+
+def _functions(module: Module, program: Program) -> tuple[artifact.Function, ...]:
+    entries = {e.name: e for e in program.entries}
+    kernels = {k.name: k for k in program.kernels}
+    return tuple(_function(f, entries[f.name], kernels) for f in module.functions)
+
+
+def _for_all(
+    described: Sequence[tuple[artifact.Function, ...]], programs: Sequence[Program]
+) -> tuple[artifact.Function, ...]:
+    """The functions with memory for whichever program runs; the plan is that of the most demanding one.
+
+    There are no steps to profile: each program has its own, and the library chooses among them.
+    InternalError where the programs are not called alike.
+    """
+    found: list[artifact.Function] = []
+    for versions in zip(*described, strict=True):
+        first = versions[-1]
+        if any((v.entry_symbols, v.states) != (first.entry_symbols, first.states) for v in versions):
+            raise InternalError(f"'{first.name}' is called in another way on each instruction set")
+        entries = [e for program in programs for e in program.entries if e.name == first.name]
+        workspace = dim.maximum(*(e.workspace for e in entries))
+        worker_bytes = dim.maximum(*(e.worker_bytes for e in entries))
+        parallel = any(v.parallel for v in versions)
+        found.append(
+            replace(first, workspace=str(workspace), worker_bytes=str(worker_bytes), parallel=parallel, steps=())
+        )
+    return tuple(found)
 
 
 def _function(function: Function, entry: Entry, kernels: dict[str, Kernel]) -> artifact.Function:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,9 +26,10 @@ from tcc.lowering import module as lowering
 from tcc.schedule import schedule as schedule_module
 from tcc.schedule import text as program_text
 from tcc.schedule.program import Program
+from tcc.schedule.tiers import suffixed, with_one_table
 from tcc.schedule.verify import verify as verify_program
-from tcc.targets import target as targets
-from tcc.targets.c_names import prefix_for
+from tcc.targets import tiers
+from tcc.targets.c_names import prefix_for, tier_suffix
 from tcc.targets.cache import Cache, default_directory, key
 from tcc.targets.codegen import SHARED as CODE_GENERATOR
 from tcc.targets.link import Parts, check_output, write_library
@@ -39,8 +40,9 @@ from tcc.version import VERSION
 
 @dataclass(frozen=True)
 class Options:
-    """How to compile. ``prefix`` None: the output file's stem; ``weights`` is auto, embed or external;
-    ``dump`` is a folder for the stages; ``cache`` None: nothing is kept."""
+    """How to compile. ``target``: one, or several with commas; ``prefix`` None: the output file's stem;
+    ``weights`` is auto, embed or external; ``dump`` is a folder for the stages; ``cache`` None: nothing is
+    kept."""
 
     target: str = "native"
     prefix: str | None = None
@@ -110,15 +112,15 @@ def compile_to(module: Module, path: Path, options: Options, progress: Progress 
     prefix = options.prefix or prefix_for(path)
     check_output(path, prefix)
     stages = Stages(options, progress)
-    target = targets.get(options.target)
-    module, program = scheduled(module, target, stages)
-    parts = code(module, program, prefix, target, stages)
+    chosen = tiers.choose(options.target)
+    module, programs = scheduled(module, chosen, stages)
+    parts = code(module, programs, prefix, chosen, stages)
     with stages.stage("link"):
         return list(write_library(parts, path, weights=options.weights, cache=options.cache))
 
 
-def scheduled(module: Module, target: Target, stages: Stages) -> tuple[Module, Program]:
-    """The graph passes, then the loops: the module of primitives and its program."""
+def scheduled(module: Module, chosen: Sequence[Target], stages: Stages) -> tuple[Module, list[Program]]:
+    """The graph passes, then the loops: the module of primitives and its program for each target."""
     with stages.stage("trace"):
         verify(module)
     stages.dump("trace.tcc", text.to_text, module)
@@ -127,27 +129,42 @@ def scheduled(module: Module, target: Target, stages: Stages) -> tuple[Module, P
             module = build.map_functions(module, change)
             verify(module)
         stages.dump(f"{name}.tcc", text.to_text, module)
+    programs: list[Program] = []
     with stages.stage("schedule"):
-        program = schedule_module(module, target.facts)
-        verify_program(program)
-    stages.dump("schedule.loops", program_text.to_text, program)
-    return module, program
+        for target in chosen:
+            programs.append(schedule_module(module, target.facts))
+            verify_program(programs[-1])
+    if len(chosen) > 1:
+        programs = with_one_table(programs)
+    for target, program in zip(chosen, programs, strict=True):
+        stages.dump(f"{_tier(target, chosen)}schedule.loops", program_text.to_text, program)
+    return module, programs
 
 
-def code(module: Module, program: Program, prefix: str, target: Target, stages: Stages) -> Parts:
+def code(module: Module, programs: Sequence[Program], prefix: str, chosen: Sequence[Target], stages: Stages) -> Parts:
     """Machine code, and what else a library is linked from."""
     with stages.stage("weights"):
-        block = describe.weight_block(module, program)
-        manifest = describe.manifest(module, program, block, prefix)
-    with stages.stage("lower"):
-        mlir: Any = lowering.lower(program, _lowering_options(module, block, prefix, target))
-        stages.dump("lower.mlir", lowering.to_text, mlir)
-        llvm_ir = lowering.to_llvm_ir(mlir)
-    stages.dump("llvm.ll", str, llvm_ir)
-    with stages.stage("generate code"):
-        outputs = _compiled(llvm_ir, target, stages.options)
-    stages.dump("code.s", lambda: outputs["assembly"].decode())
-    return Parts(manifest, (outputs["object"],), block, target)
+        block = describe.weight_block(module, programs)
+        manifest = describe.manifest(module, programs, block, prefix)
+    objects: list[bytes] = []
+    for target, program in zip(chosen, programs, strict=True):
+        tier = _tier(target, chosen)
+        with stages.stage("lower"):
+            named = suffixed(program, tier_suffix(target.isa)) if tier else program
+            mlir: Any = lowering.lower(named, _lowering_options(module, block, prefix, target))
+            stages.dump(f"{tier}lower.mlir", lowering.to_text, mlir)
+            llvm_ir = lowering.to_llvm_ir(mlir)
+        stages.dump(f"{tier}llvm.ll", str, llvm_ir)
+        with stages.stage("generate code"):
+            outputs = _compiled(llvm_ir, target, stages.options)
+        stages.dump(f"{tier}code.s", outputs.get("assembly", b"").decode)
+        objects.append(outputs["object"])
+    return Parts(manifest, tuple(objects), block, tuple(chosen))
+
+
+def _tier(target: Target, chosen: Sequence[Target]) -> str:
+    """What the dumped stages of one of several targets begin with."""
+    return f"{target.isa}-" if len(chosen) > 1 else ""
 
 
 def _compiled(llvm_ir: str, target: Target, options: Options) -> dict[str, bytes]:
@@ -184,9 +201,9 @@ def _source_names(module: Module) -> dict[str, str]:
     return {f: os.path.relpath(f, common) for f in absolute}
 
 
-def schedule(module: Module, options: Options, progress: Progress = silent) -> Program:
-    """The loop program of a module."""
-    return scheduled(module, targets.get(options.target), Stages(options, progress))[1]
+def schedule(module: Module, options: Options, progress: Progress = silent) -> tuple[Program, ...]:
+    """The loop program of a module, for each target."""
+    return tuple(scheduled(module, tiers.choose(options.target), Stages(options, progress))[1])
 
 
 def load(module: Module, options: Options, progress: Progress = silent) -> runtime.Library:

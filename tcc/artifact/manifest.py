@@ -181,12 +181,21 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Tier:
+    """Code for one instruction set among several in the library: its name, and the features it needs."""
+
+    name: str
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a library is and holds.
 
     ``messages`` are the texts of run-time checks; ``features`` the instruction sets it needs, ``isa``
-    their common name. ``needed`` (shared libraries) and ``sha256`` are facts of the file, filled in by
-    `tcc.artifact.read_manifest`.
+    their common name. ``tiers`` are the instruction sets that it has code for, the least demanding (which
+    ``features`` and ``isa`` are of) first; empty when there is one. ``needed`` (shared libraries) and
+    ``sha256`` are facts of the file, filled in by `tcc.artifact.read_manifest`.
     """
 
     version: str
@@ -199,6 +208,7 @@ class Manifest:
     cpu: str = ""
     isa: str = ""
     features: tuple[str, ...] = ()
+    tiers: tuple[Tier, ...] = ()
     weights: Weights = Weights()
     needed: tuple[str, ...] = ()
     sha256: str = ""
@@ -234,6 +244,7 @@ class Manifest:
             return Manifest(
                 functions=tuple(_function(f) for f in data.pop("functions")),
                 states=tuple(State(**_tuples(s)) for s in data.pop("states")),
+                tiers=tuple(Tier(**_tuples(t)) for t in data.pop("tiers")),
                 weights=_weights(data.pop("weights")),
                 **_tuples(data),
             )

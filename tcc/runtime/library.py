@@ -78,6 +78,13 @@ class Library:
         """A function without state, as one whose calls measure where their time goes."""
         return Profile(self._session, self[function].signature, self._threads)
 
+    @property
+    def isa(self) -> str:
+        """The instruction set whose code runs here. UserError when this processor has none of the library's."""
+        name: bytes = self._session.symbol("isa", ctypes.c_char_p)()
+        self._session.check(not name)
+        return name.decode()
+
     def new(self) -> State:
         """A new instance of the library's state, with the initial values."""
         if not self.manifest.states:

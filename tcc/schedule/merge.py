@@ -38,7 +38,7 @@ def merged(program: Program) -> Program:
         instead[kernel.name] = first.setdefault(canonical(kernel), kernel).name
     if len(first) == len(program.kernels):
         return program
-    entries = tuple(replace(e, body=_with_calls(e.body, instead)) for e in program.entries)
+    entries = tuple(replace(e, body=with_calls(e.body, instead)) for e in program.entries)
     return replace(program, kernels=tuple(first.values()), entries=entries)
 
 
@@ -92,7 +92,7 @@ def _expr(expr: Expr, names: Names) -> Expr:
     return expr
 
 
-def _with_calls(block: Block, instead: Names) -> Block:
+def with_calls(block: Block, instead: Names) -> Block:
     """The block of an entry with kernels called by their new names."""
     result: list[Stmt] = []
     for stmt in block:
@@ -100,12 +100,12 @@ def _with_calls(block: Block, instead: Names) -> Block:
             case Call():
                 result.append(replace(stmt, kernel=instead[stmt.kernel]))
             case Loop():
-                result.append(replace(stmt, body=_with_calls(stmt.body, instead)))
+                result.append(replace(stmt, body=with_calls(stmt.body, instead)))
             case If():
-                body, otherwise = _with_calls(stmt.body, instead), _with_calls(stmt.otherwise, instead)
+                body, otherwise = with_calls(stmt.body, instead), with_calls(stmt.otherwise, instead)
                 result.append(replace(stmt, body=body, otherwise=otherwise))
             case Switch():
-                result.append(replace(stmt, cases=tuple(_with_calls(c, instead) for c in stmt.cases)))
+                result.append(replace(stmt, cases=tuple(with_calls(c, instead) for c in stmt.cases)))
             case _:
                 result.append(stmt)
     return tuple(result)

@@ -60,6 +60,11 @@ def prefix_for(path: Path) -> str:
     return name if re.match(r"[A-Za-z]", name) else f"m{name}"
 
 
+def tier_suffix(name: str) -> str:
+    """What the names of an instruction set's entries and kernels end in: ``v3``."""
+    return name.rpartition("-")[2]
+
+
 def check_prefix(prefix: str) -> None:
     """UserError unless the text may begin C names."""
     if not re.fullmatch(r"[A-Za-z][0-9A-Za-z_]*", prefix) or "__" in prefix or prefix.endswith("_"):

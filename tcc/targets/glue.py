@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tcc.artifact import Function, Manifest, Symbol, Tensor, blob
-from tcc.targets.c_names import ELEMENTS, c_parameters, parameters, size_parameters
+from tcc.artifact import Function, Manifest, Symbol, Tensor, Tier, blob
+from tcc.targets.c_names import ELEMENTS, c_parameters, parameters, size_parameters, tier_suffix
 from tcc.targets.c_text import comment, literal, literal_lines, size
 from tcc.targets.header import ABI_VERSION, STATUSES
 from tcc.targets.weights import WeightBlock, state_header
@@ -55,9 +55,11 @@ def _library(manifest: Manifest, block: WeightBlock, header_hash: int) -> str:
         offset += -(-count // LINE) * LINE
     file = manifest.weights.file
     embedded = file is None and block.bytes > 0
+    tiers = manifest.tiers or (Tier(manifest.isa, manifest.features),)
     fields = [
         f".name = {literal(manifest.prefix)},",
-        f".processor_features = {literal(' '.join(manifest.features))},",
+        f".tiers = {len(tiers)},",
+        ".tier_table = tiers,",
         f".weights = {'TCC_NAME(weights)' if embedded else 'NULL'},",
         f".weight_file = {literal(file.name) if file else 'NULL'},",
         f".weight_file_bytes = {file.bytes if file else 0},",
@@ -71,7 +73,8 @@ def _library(manifest: Manifest, block: WeightBlock, header_hash: int) -> str:
         f".state_header = {literal(state_header(manifest.states)) if states else 'NULL'},",
     ]
     return (
-        _table("char *const", "messages", [literal(m) for m in manifest.messages])
+        _table("tcc_tier_info", "tiers", [f"{{{literal(t.name)}, {literal(' '.join(t.features))}}}" for t in tiers])
+        + _table("char *const", "messages", [literal(m) for m in manifest.messages])
         + _table("tcc_state_tensor", "states", states)
         + ("extern const uint8_t TCC_NAME(weights)[];\n\n" if embedded else "")
         + "const tcc_library_info tcc_library = {\n"
@@ -87,11 +90,8 @@ def _function(function: Function, manifest: Manifest) -> str:
     states = [s.name for s in manifest.states]
     shapes = [expression for t in tensors for expression in t.shape]
     parts = [
-        f"/* {name} */\n\nint32_t {manifest.prefix}__{name}__run(void *const *arguments, const int64_t *sizes, "
-        "const uint8_t *weights,\n    uint8_t *workspace, const tcc_parallel *parallel);\n"
-        f"int32_t {manifest.prefix}__{name}__profile(void *const *arguments, const int64_t *sizes, "
-        "const uint8_t *weights,\n    uint8_t *workspace, const tcc_parallel *parallel, "
-        "const tcc_profiler *profiler);\n",
+        f"/* {name} */\n",
+        _run(name, manifest),
         _table("tcc_tensor", f"tensors_of_{name}", [_tensor_row(t) for t in tensors]),
         _table("tcc_symbol", f"symbols_of_{name}", [_symbol_row(s) for s in function.symbols]),
         _table("int32_t", f"states_of_{name}", [str(states.index(s)) for s in function.states]),
@@ -109,6 +109,27 @@ def _function(function: Function, manifest: Manifest) -> str:
         _exported(function, manifest.prefix, len(shapes)),
     ]
     return "\n".join(p for p in parts if p)
+
+
+_ENTRY = "void *const *arguments, const int64_t *sizes, const uint8_t *weights,\n    uint8_t *workspace, "
+
+
+def _run(name: str, manifest: Manifest) -> str:
+    """The declaration of the compiled entry; with several, the choice of the one for the tier in use."""
+    entries = [
+        f"{manifest.prefix}__{name}{suffix}__run"
+        for suffix in [f"__{tier_suffix(t.name)}" for t in manifest.tiers] or [""]
+    ]
+    declared = "".join(f"int32_t {e}({_ENTRY}const tcc_parallel *parallel);\n" for e in entries)
+    if not manifest.tiers:
+        profiled = f"int32_t {manifest.prefix}__{name}__profile("
+        return f"{declared}{profiled}{_ENTRY}const tcc_parallel *parallel,\n    const tcc_profiler *profiler);\n"
+    return f"""{declared}
+static int32_t run_of_{name}({_ENTRY}const tcc_parallel *parallel) {{
+    static const tcc_entry entries[] = {{{", ".join(entries)}}};
+    return entries[__atomic_load_n(&tcc_tier, __ATOMIC_RELAXED)](arguments, sizes, weights, workspace, parallel);
+}}
+"""
 
 
 def _tensor_row(tensor: Tensor) -> str:
@@ -158,7 +179,7 @@ def _function_table(function: Function, manifest: Manifest, extents: int) -> str
         f".workspace = workspace_of_{name},",
         f".solve = solve_{name},",
         f".entry_sizes = entry_sizes_of_{name},",
-        f".run = {manifest.prefix}__{name}__run,",
+        f".run = {f'run_of_{name}' if manifest.tiers else f'{manifest.prefix}__{name}__run'},",
         f".profiled = {f'{manifest.prefix}__{name}__profile' if function.steps else 'NULL'},",
     ]
     return f"static const tcc_function function_{name} = {{\n" + "\n".join(f"    {f}" for f in fields) + "\n};\n"
@@ -231,7 +252,7 @@ const char *{prefix}_version(void) {{
 }}
 
 const char *{prefix}_isa(void) {{
-    return {literal(manifest.isa)};
+    return tcc_isa();
 }}
 
 const char *{prefix}_manifest(void) {{

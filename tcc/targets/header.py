@@ -49,7 +49,7 @@ def header(manifest: Manifest) -> str:
     if manifest.states:
         parts.append(_state(manifest))
     parts += [_function(f, prefix) for f in manifest.functions]
-    parts += [_general(prefix), "#ifdef __cplusplus\n}\n#endif", f"#endif /* {upper}_H */"]
+    parts += [_general(manifest), "#ifdef __cplusplus\n}\n#endif", f"#endif /* {upper}_H */"]
     return "\n\n".join(parts) + "\n"
 
 
@@ -167,15 +167,26 @@ def _range(name: str, symbol: Symbol) -> str:
     return f"size, {bounds}{_source(name, symbol.name)}"
 
 
-def _general(prefix: str) -> str:
+def _general(manifest: Manifest) -> str:
+    prefix = manifest.prefix
     api = f"{prefix.upper()}_API"
     return f"""/* What was wrong in the last call of this thread that failed; "" when none did. */
 {api} const char *{prefix}_last_error(void);
 /* {ABI_VERSION} for this header. */
 {api} int32_t {prefix}_abi_version(void);
-/* The version of the compiler, the instruction set compiled for, and the whole description as JSON. */
+/* The version of the compiler, and the whole description as JSON. */
 {api} const char *{prefix}_version(void);
-{api} const char *{prefix}_isa(void);
 {api} const char *{prefix}_manifest(void);
+{_isa(manifest)}
+{api} const char *{prefix}_isa(void);
 /* Frees the memory and ends the threads that the library keeps for further calls. */
 {api} void {prefix}_trim(void);"""
+
+
+def _isa(manifest: Manifest) -> str:
+    if not manifest.tiers:
+        return "/* The instruction set compiled for. */"
+    *others, best = (tier.name for tier in manifest.tiers)
+    return f"""/* The instruction set in use; "" when the processor has none that the library has code for. There is
+ * code for {", ".join(others)} and {best}: on its first call the library takes the best that the
+ * processor has. The environment variable TCC_ISA lowers that: with {others[-1]}, {best} is not used. */"""

@@ -15,7 +15,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from tcc.artifact import Manifest, Weights, seal
+from tcc.artifact import Manifest, Tier, Weights, seal
 from tcc.errors import InternalError, UserError
 from tcc.targets.c_names import check_prefix, exports
 from tcc.targets.cache import Cache, key, replacing, write_atomically
@@ -39,12 +39,21 @@ _SHARED = _SHARED_TEXT.split()
 
 @dataclass(frozen=True)
 class Parts:
-    """What a library is linked from. ``objects`` define ``<prefix>__<function>__run`` for each function."""
+    """What a library is linked from.
+
+    ``objects`` define ``<prefix>__<function>__run`` for each function; where there are several ``targets``,
+    the least demanding first, ``<prefix>__<function>__v3__run`` for each of them.
+    """
 
     manifest: Manifest
     objects: tuple[bytes, ...]
     weights: WeightBlock
-    target: Target
+    targets: tuple[Target, ...]
+
+    @property
+    def target(self) -> Target:
+        """The least demanding target."""
+        return self.targets[0]
 
 
 def check_output(path: Path, prefix: str) -> None:
@@ -82,11 +91,12 @@ def write_library(
     manifest = replace(
         parts.manifest,
         weights=Weights(parts.weights.tensors, parts.weights.bytes, file),
-        target=parts.target.name,
+        target=",".join(t.name for t in parts.targets),
         triple=parts.target.machine.triple,
         cpu=parts.target.machine.cpu,
         isa=parts.target.isa,
         features=parts.target.required,
+        tiers=tuple(Tier(t.isa, t.required) for t in parts.targets) if len(parts.targets) > 1 else (),
     )
     text = header(manifest)
     with tempfile.TemporaryDirectory(prefix="tcc-link-") as folder:

@@ -102,8 +102,8 @@ def test_every_example_becomes_an_object_for_every_target(name: str) -> None:
     module = api.module_from_source(EXAMPLES / name / "model.py")
     for target in targets.all_targets():
         stages = pipeline.Stages(pipeline.Options(target=target.name, cache=None))
-        scheduled, program = pipeline.scheduled(module, target, stages)
-        parts = pipeline.code(scheduled, program, "m", target, stages)
+        scheduled, programs = pipeline.scheduled(module, [target], stages)
+        parts = pipeline.code(scheduled, programs, "m", [target], stages)
         assert parts.objects[0][:4] == b"\x7fELF"
         assert b"m__" in parts.objects[0]
 

@@ -244,7 +244,7 @@ def test_an_output_that_cannot_be_written_is_refused(tmp_path, path, message):
 def test_a_failed_link_leaves_nothing(tmp_path, monkeypatch):
     (tmp_path / "model.so").write_text("old")
     monkeypatch.setenv("PATH", str(tmp_path))
-    shown = link.Parts(Manifest("0", "model", ()), (), link.WeightBlock(), targets.get("x86-64-v2"))
+    shown = link.Parts(Manifest("0", "model", ()), (), link.WeightBlock(), (targets.get("x86-64-v2"),))
     with pytest.raises(UserError, match="'cc' was not found"):
         link.write_library(shown, tmp_path / "model.so")
     assert (tmp_path / "model.so").read_text() == "old"

@@ -23,6 +23,8 @@
 #define tcc_profile_begin TCC_NAME(profile_begin)
 #define tcc_profile_end TCC_NAME(profile_end)
 #define tcc_processor_check TCC_NAME(processor_check)
+#define tcc_tier TCC_NAME(tier)
+#define tcc_isa TCC_NAME(isa)
 #define tcc_weights_map TCC_NAME(weights_map)
 #define tcc_call TCC_NAME(call)
 #define tcc_call_dlpack TCC_NAME(call_dlpack)
@@ -161,10 +163,17 @@ typedef struct {
     int64_t offset; /* in the state's storage */
 } tcc_state_tensor;
 
+/* Code for one instruction set: its name, and the processor's features that it needs. */
+typedef struct {
+    const char *name;
+    const char *features;
+} tcc_tier_info;
+
 /* What the glue says of the whole library. */
 typedef struct {
     const char *name;
-    const char *processor_features;
+    int32_t tiers; /* 1 or more, the least demanding first */
+    const tcc_tier_info *tier_table;
     const uint8_t *weights; /* NULL when there are none, or in a file */
     const char *weight_file;
     int64_t weight_file_bytes, weight_data_offset;
@@ -214,7 +223,10 @@ void tcc_pool_trim(void);
 void tcc_profile_begin(tcc_profile *steps, int64_t step);
 void tcc_profile_end(tcc_profile *steps, int64_t step);
 
+/* Chooses the tier to run, the best that the processor has and TCC_ISA allows. */
 int32_t tcc_processor_check(void);
+extern int32_t tcc_tier;
+const char *tcc_isa(void);
 
 /* The weight block: embedded, or mapped from its file on first use. */
 int32_t tcc_weights_map(const uint8_t **weights);

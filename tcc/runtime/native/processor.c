@@ -1,9 +1,17 @@
-/* Whether this processor has the instructions that the library was compiled for. Asked on the first
+/* Which of the instruction sets that the library was compiled for this processor has. Asked on the first
  * call, so that a library taken to an older machine ends in a message and not in SIGILL. */
 #include "native.h"
 
+int32_t tcc_tier = 0;
+
+const char *tcc_isa(void) {
+    if (tcc_library.tiers > 1 && tcc_processor_check() != TCC_OK) return "";
+    return tcc_library.tier_table[__atomic_load_n(&tcc_tier, __ATOMIC_RELAXED)].name;
+}
+
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { EAX, EBX, ECX, EDX, NONE = 0, YMM = 0x6, ZMM = 0xe6 };
@@ -71,15 +79,48 @@ static int named(const char *list, const char *name) {
     return 0;
 }
 
-int32_t tcc_processor_check(void) {
+/* The first feature that the processor lacks of a tier's; NULL when it has them all. */
+static const char *lacking(const tcc_tier_info *tier) {
     size_t i;
     for (i = 0; i < sizeof FEATURES / sizeof FEATURES[0]; i++)
-        if (named(tcc_library.processor_features, FEATURES[i].name) && !has(&FEATURES[i]))
-            return tcc_fail(TCC_UNSUPPORTED_PROCESSOR,
-                            "%s was compiled for processors with %s, which this one (or its system) lacks: "
-                            "compile it for an older target, as x86-64-v2",
-                            tcc_library.name, FEATURES[i].name);
+        if (named(tier->features, FEATURES[i].name) && !has(&FEATURES[i])) return FEATURES[i].name;
+    return NULL;
+}
+
+/* The last tier that TCC_ISA allows; the names of levels are in the order of their digit. */
+static int32_t allowed(int32_t *last) {
+    static const char LEVEL[] = "x86-64-v";
+    const size_t length = sizeof LEVEL - 1;
+    const char *wanted = getenv("TCC_ISA");
+    const char *least = tcc_library.tier_table[0].name;
+    if (wanted == NULL || wanted[0] == '\0') return TCC_OK;
+    if (strncmp(wanted, LEVEL, length) != 0 || wanted[length] < '1' || wanted[length] > '9' || wanted[length + 1] != '\0')
+        return tcc_fail(TCC_UNSUPPORTED_PROCESSOR, "TCC_ISA is '%s', but must be an instruction set, as %s", wanted, least);
+    while (*last >= 0 && strcmp(tcc_library.tier_table[*last].name, wanted) > 0) --*last;
+    if (*last < 0)
+        return tcc_fail(TCC_UNSUPPORTED_PROCESSOR, "TCC_ISA is '%s', but %s has no code for less than %s", wanted,
+                        tcc_library.name, least);
     return TCC_OK;
+}
+
+int32_t tcc_processor_check(void) {
+    int32_t tier = tcc_library.tiers - 1;
+    const char *missing = NULL;
+    if (tier > 0) {
+        const int32_t status = allowed(&tier);
+        if (status != TCC_OK) return status;
+    }
+    for (; tier >= 0; tier--) {
+        missing = lacking(&tcc_library.tier_table[tier]);
+        if (missing == NULL) {
+            __atomic_store_n(&tcc_tier, tier, __ATOMIC_RELAXED);
+            return TCC_OK;
+        }
+    }
+    return tcc_fail(TCC_UNSUPPORTED_PROCESSOR,
+                    "%s was compiled for processors with %s, which this one (or its system) lacks: "
+                    "compile it for an older target, as x86-64-v2",
+                    tcc_library.name, missing);
 }
 
 #else

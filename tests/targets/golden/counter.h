@@ -122,10 +122,11 @@ COUNTER_API counter_status counter_steps_output_shape(int32_t index, int64_t *sh
 COUNTER_API const char *counter_last_error(void);
 /* 1 for this header. */
 COUNTER_API int32_t counter_abi_version(void);
-/* The version of the compiler, the instruction set compiled for, and the whole description as JSON. */
+/* The version of the compiler, and the whole description as JSON. */
 COUNTER_API const char *counter_version(void);
-COUNTER_API const char *counter_isa(void);
 COUNTER_API const char *counter_manifest(void);
+/* The instruction set compiled for. */
+COUNTER_API const char *counter_isa(void);
 /* Frees the memory and ends the threads that the library keeps for further calls. */
 COUNTER_API void counter_trim(void);
 

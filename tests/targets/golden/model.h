@@ -142,10 +142,11 @@ MODEL_API model_status model_flip_output_shape(int32_t index, int64_t n, int64_t
 MODEL_API const char *model_last_error(void);
 /* 1 for this header. */
 MODEL_API int32_t model_abi_version(void);
-/* The version of the compiler, the instruction set compiled for, and the whole description as JSON. */
+/* The version of the compiler, and the whole description as JSON. */
 MODEL_API const char *model_version(void);
-MODEL_API const char *model_isa(void);
 MODEL_API const char *model_manifest(void);
+/* The instruction set compiled for. */
+MODEL_API const char *model_isa(void);
 /* Frees the memory and ends the threads that the library keeps for further calls. */
 MODEL_API void model_trim(void);
 
