@@ -118,11 +118,15 @@ def _function(function: Function, entry: Entry, kernels: dict[str, Kernel]) -> a
     )
 
 
+def _text(size: Size | None) -> str:
+    return "" if size is None else str(size)
+
+
 def _step(step: cost.Step) -> artifact.Step:
     statement, found = step.statement, step.cost
     name = "copy" if isinstance(statement, Copy) else statement.kernel
     line = str(statement.location) if statement.location.known else ""
-    return artifact.Step(name, line, step.dtype, str(found.operations), str(found.moved), str(found.compulsory))
+    return artifact.Step(name, line, step.dtype, str(found.operations), _text(found.moved), str(found.compulsory))
 
 
 def _called(entry: Entry) -> Iterator[str]:

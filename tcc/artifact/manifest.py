@@ -69,8 +69,8 @@ class Step:
     """One part of a function that a profile measures: a kernel's call, or a copy.
 
     Of one run, as expressions: ``operations`` in additions, ``moved`` the bytes that its instructions load
-    and store, ``compulsory`` the distinct ones among them. ``line`` is where in the source it comes from,
-    ``dtype`` that of its arithmetic.
+    and store ("" where they are not known), ``compulsory`` the distinct ones among them. ``line`` is where
+    in the source it comes from, ``dtype`` that of its arithmetic.
     """
 
     name: str

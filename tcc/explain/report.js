@@ -74,6 +74,7 @@ function showPicture() {
 // --- steps and decisions ------------------------------------------------------------------------
 
 function amount(figure, unit) {
+  if (!figure) return element("td", { textContent: "–", title: "its loops have no closed form" });
   const cell = element("td", { title: figure.expression }, count(figure.value) + unit);
   if (!/^\d+$/.test(figure.expression)) cell.append(element("span", { className: "formula", textContent: figure.expression }));
   return cell;
@@ -96,7 +97,7 @@ function measuredCells(m, total) {
 function showSteps() {
   const f = state.f;
   const total = f.steps.reduce((sum, s) => sum + (s.measured ? s.measured.seconds * s.measured.runs : 0), 0);
-  const sum = (what) => f.steps.reduce((x, s) => x + s[what].value * (s.measured ? s.measured.runs : 1), 0);
+  const sum = (what) => f.steps.reduce((x, s) => x + (s[what]?.value ?? NaN) * (s.measured ? s.measured.runs : 1), 0);
   const heads = ["step", "operations", "moved", "least", "time", "ops/s", "bytes/s", "of the limit"];
   const titles = ["", "additions' worth; a fused multiply-add is two", "bytes that loads and stores name",
     "distinct bytes: what must be moved even with a perfect cache", "of one run", "", "by the least bytes", "the nearer of FMA peak and copying"];
@@ -107,7 +108,7 @@ function showSteps() {
     return row;
   });
   const whole = element("tr", { className: "whole" }, element("td", { textContent: "the call" }),
-    element("td", { textContent: count(sum("operations")) }), element("td", { textContent: `${count(sum("moved"))}B` }),
+    element("td", { textContent: count(sum("operations")) }), element("td", { textContent: Number.isNaN(sum("moved")) ? "–" : `${count(sum("moved"))}B` }),
     element("td", { title: f.whole.compulsory.expression + " bytes for arguments, weights and results" },
       `${count(f.whole.compulsory.value)}B of ${count(sum("compulsory"))}B`), ...measuredCells(f.whole.measured, 0));
   byId("steps").replaceChildren(

@@ -236,8 +236,8 @@ def _steps(
             "decisions": [_decision(d) for d in statement.decisions],
         }
         for what in ("operations", "moved", "compulsory"):
-            expression = str(getattr(step.cost, what))
-            row[what] = {"expression": expression, "value": evaluate(expression, sizes)}
+            size = getattr(step.cost, what)
+            row[what] = None if size is None else {"expression": str(size), "value": evaluate(str(size), sizes)}
         if measured and (measured[0].name, measured[0].line) == (name, place):
             row["measured"] = measured.pop(0).to_json()
         found.append(row)

@@ -53,7 +53,7 @@ class Measured:
     seconds: float
     runs: float
     operations: int
-    moved: int
+    moved: int | None
     compulsory: int
     dtype: str
     share: float
@@ -169,7 +169,8 @@ def measure(library: Library, function: str, sizes: Mapping[str, int], limits: L
         seconds = _fastest(lambda: run(*arguments, out=out), calls, ROUNDS)
         steps = _steps(owner.profile(function), arguments, out, calls, sizes, limits)
     operations = sum(round(s.operations * s.runs) for s in steps)
-    moved = sum(round(s.moved * s.runs) for s in steps)
+    known = [s.moved for s in steps if s.moved is not None]
+    moved = round(sum(m * s.runs for m, s in zip(known, steps, strict=True))) if len(known) == len(steps) else None
     least = evaluate(signature.compulsory, sizes)
     dtype = max((s.dtype for s in steps), default="", key=lambda d: (d in ("f64", "c128"), d))
     share = limits.share(seconds, operations, least, dtype)
@@ -205,7 +206,8 @@ def _steps(
             continue
         # A clock may stand still over a copy of a few bytes.
         seconds = max(seconds, 1e-9)
-        operations, moved, least = (evaluate(e, sizes) for e in (step.operations, step.moved, step.compulsory))
+        operations, least = evaluate(step.operations, sizes), evaluate(step.compulsory, sizes)
+        moved = evaluate(step.moved, sizes) if step.moved else None
         share = limits.share(seconds, operations, least, step.dtype)
         found.append(Measured(step.name, step.line, seconds, runs, operations, moved, least, step.dtype, *share))
     return tuple(found)

@@ -2,7 +2,9 @@
 
 Counted from the loop program itself, so a figure here is what the machine will be asked for. Sums over
 loops are closed forms over the entry's symbols: exact for rectangular, blocked and triangular loops,
-elsewhere (a `Switch`, an `If`, a ``while_``) an upper bound of one run.
+elsewhere (a `Switch`, an `If`, a ``while_``) an upper bound of one run. Where loops run between values
+computed in the kernel there is no closed form: the operations are then those of the graph, a buffer
+counts as touched whole, and the bytes moved are not known.
 
 ``operations`` are in additions, by the costs of `tcc.ir.scalar.TABLE`; a fused multiply-add is two, so
 that a matrix product has the usual 2·M·N·K. ``moved`` are the bytes of all loads and stores, those the
@@ -32,7 +34,7 @@ class Cost:
     """What one run of a kernel or a copy does, in additions and bytes."""
 
     operations: Size = 0
-    moved: Size = 0
+    moved: Size | None = 0
     compulsory: Size = 0
 
 
@@ -65,8 +67,9 @@ def steps(entry: Entry, kernels: Mapping[str, Kernel]) -> list[Step]:
         middle: dict[str, Size] = {}
         for loop in around:
             middle[loop.axis] = dim.substitute(dim.floordiv(loop.lo + loop.hi - 1, 2), middle)
-        parts = (cost.operations, cost.moved, cost.compulsory)
-        found.append(Step(statement, Cost(*(dim.substitute(p, middle) for p in parts)), computed))
+        moved = None if cost.moved is None else dim.substitute(cost.moved, middle)
+        operations, least = (dim.substitute(p, middle) for p in (cost.operations, cost.compulsory))
+        found.append(Step(statement, Cost(operations, moved, least), computed))
     return found
 
 
@@ -90,7 +93,7 @@ def compulsory(entry: Entry, kernels: Mapping[str, Kernel]) -> Size:
             given = dict(zip(kernel.symbols, statement.sizes, strict=True))
             views = dict(zip((p.name for p in kernel.parameters), statement.buffers, strict=True))
             uses = [
-                (views[name].buffer, how, dim.substitute(size, given))
+                (views[name].buffer, how, _given(size, kernel, given, views[name].buffer, entry))
                 for how, sizes in (("read", counts.reads), ("write", counts.writes))
                 for name, size in sizes.items()
             ]
@@ -120,10 +123,24 @@ def _call_cost(call: Call, kernel: Kernel, counts: _Counts, entry: Entry) -> Cos
     for parameter, view in zip(kernel.parameters, call.buffers, strict=True):
         for sizes in (counts.reads, counts.writes):
             if parameter.name in sizes:
-                size = dim.substitute(sizes[parameter.name], given)
+                size = _given(sizes[parameter.name], kernel, given, view.buffer, entry)
                 least = least + dim.minimum(size, whole[view.buffer].size) * parameter.dtype.bytes
-    operations, moved = (dim.substitute(x, given) for x in (counts.operations, counts.moved))
-    return Cost(operations, moved, least)
+    if not _is_closed(counts.operations, kernel.symbols):
+        return Cost(call.work, None, least)
+    moved = dim.substitute(counts.moved, given) if _is_closed(counts.moved, kernel.symbols) else None
+    return Cost(dim.substitute(counts.operations, given), moved, least)
+
+
+def _given(size: Size, kernel: Kernel, given: Mapping[str, Size], buffer: str, entry: Entry) -> Size:
+    """A kernel's count at a call; the whole buffer where there is no closed form."""
+    if _is_closed(size, kernel.symbols):
+        return dim.substitute(size, given)
+    return next(b.size for b in entry.buffers if b.name == buffer)
+
+
+def _is_closed(size: Size, symbols: Iterable[str]) -> bool:
+    """Whether a size depends on nothing but these."""
+    return {s.name for s in dim.symbols(size)} <= set(symbols)
 
 
 def _sum(sizes: Iterable[Size]) -> Size:

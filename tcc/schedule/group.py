@@ -88,6 +88,20 @@ class Grouping:
     items: dict[Node, Item]
     costs: dict[Node, float]
 
+    def work(self, group: Group) -> Size:
+        """What a group computes, in additions: its results, and its reductions with their operands; a term
+        of a product counts two."""
+        total: Size = 0
+        for root in group.roots:
+            if not self.items[root.node].reduces:
+                total = total + max(0, round(self.costs[root.node])) * root.node.results[0].type.size
+        for node, _ in group.reductions:
+            nest = self.items[node].nest
+            assert nest is not None
+            term = 2 if self.items[node].fused else max(1, round(self.costs[node]))
+            total = total + term * dim.product((*nest.space, *nest.reduce))
+        return total
+
 
 Use = tuple[Group, Coordinates, frozenset[str]]
 """A read of a value: by which group, at which coordinates, within which axes."""

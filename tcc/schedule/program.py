@@ -185,7 +185,8 @@ class Switch:
 class Call:
     """Runs a kernel on buffers (each at an offset in elements) and sizes, as in its parameter lists.
 
-    ``decisions`` say how the kernel came to be as it is.
+    ``decisions`` say how the kernel came to be as it is; ``work`` is what it computes, in additions, by
+    the graph.
     """
 
     kernel: str
@@ -193,6 +194,7 @@ class Call:
     sizes: tuple[Size, ...]
     location: Location = field(default=UNKNOWN, compare=False)
     decisions: tuple[Decision, ...] = field(default=(), compare=False)
+    work: Size = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,8 @@ class Region:
             for buffer in emitted.temporaries:
                 views[buffer.name] = host.scratch(buffer.dtype, buffer.size)
             call = host.call(node, emitted, views)
-            self.stmts.append(replace(call, decisions=tuple(dict.fromkeys(g.decisions))))
+            work = self.grouping.work(g)
+            self.stmts.append(replace(call, decisions=tuple(dict.fromkeys(g.decisions)), work=work))
 
     def place(self, value: Value) -> View:
         """The view of a value that this group makes; a new temporary if it has none."""

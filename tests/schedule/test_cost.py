@@ -61,6 +61,7 @@ def test_sums_over_loops_are_exact(name: str) -> None:
             combined = [c for s in walk.statements(kernel.body) if isinstance(s, Loop) for c in s.carries if c.combine]
             found = dim.evaluate(step.cost.operations, SIZES)
             assert found == operations if not combined else found >= operations
+            assert step.cost.moved is not None
             assert dim.evaluate(step.cost.moved, SIZES) >= stored
             assert dim.evaluate(step.cost.moved, SIZES) >= dim.evaluate(step.cost.compulsory, SIZES)
 
