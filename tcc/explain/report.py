@@ -26,7 +26,7 @@ from tcc.schedule import cost, walk
 from tcc.schedule import text as program_text
 from tcc.schedule.decision import Decision
 from tcc.schedule.program import Copy, Entry, Program
-from tcc.targets import target as targets
+from tcc.targets import tiers
 from tcc.targets.limits import measured_limits
 from tcc.targets.link import write_library
 
@@ -43,16 +43,19 @@ def explain(
     measure: bool = True,
     progress: pipeline.Progress = pipeline.silent,
 ) -> str:
-    """The page for a module. ``measure``: also run its functions at some sizes, if this machine can."""
-    target = targets.get(options.target)
+    """The page for a module; of several targets, for the most demanding one.
+
+    ``measure``: also run its functions at some sizes, if this machine can.
+    """
+    target = tiers.choose(options.target)[-1]
     stages = pipeline.Stages(replace(options, prefix=PREFIX), progress)
     texts: dict[str, str] = {"trace": graph_text.to_text(module)}
-    primitives, program = pipeline.scheduled(module, target, stages)
+    primitives, (program,) = pipeline.scheduled(module, [target], stages)
     texts["passes"] = graph_text.to_text(primitives)
     texts["loops"] = program_text.to_text(program)
     with tempfile.TemporaryDirectory(prefix="tcc-explain-") as folder:
         dumped = pipeline.Stages(replace(options, prefix=PREFIX, dump=Path(folder)), progress)
-        parts = pipeline.code(primitives, program, PREFIX, target, dumped)
+        parts = pipeline.code(primitives, [program], PREFIX, [target], dumped)
         for file in Path(folder).iterdir():
             texts[file.suffix[1:]] = file.read_text()
         texts["mlir"] = texts.pop("mlir")
