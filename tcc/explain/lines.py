@@ -128,7 +128,7 @@ def llvm(text: str) -> list[Body]:
 
 _FILE = re.compile(r'\s*\.file\s+(\d+) (?:"[^"]*" )?"([^"]*)"')
 _LOC = re.compile(r"\s*\.loc\s+(\d+) (\d+)")
-_NOISE = re.compile(r"\s*\.(?!byte|short|long|quad|zero)|\.L(?:tmp|func_begin|func_end)\w*:|\s*#|\s*$")
+_NOISE = re.compile(r"\s+\.(?!byte|short|long|quad|zero)|\.L(?:tmp|func_begin|func_end)\w*:|\s*#|\s*$")
 
 
 def assembly(text: str) -> list[Body]:

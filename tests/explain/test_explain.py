@@ -73,6 +73,7 @@ def test_units_are_kernels_with_code_of_their_own(data: Any) -> None:
             assert len(unit["s"]) > 3, unit["name"]
             assert not any(re.match(r"\s*\.(loc|cfi|file)", text) for text, _ in unit["s"])
             assert not any("!dbg" in text for text, _ in unit["ll"])
+    assert any(text.startswith(".LBB") for text, _ in data["functions"][0]["units"][0]["s"]), "labels of loops"
 
 
 def test_decisions_and_costs_are_there(data: Any) -> None:
