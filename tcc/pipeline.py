@@ -12,6 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -130,8 +131,8 @@ def scheduled(module: Module, chosen: Sequence[Target], stages: Stages) -> tuple
             verify(module)
         stages.dump(f"{name}.tcc", text.to_text, module)
     programs: list[Program] = []
-    with stages.stage("schedule"):
-        for target in chosen:
+    for target in chosen:
+        with stages.stage(f"schedule for {target.isa}" if len(chosen) > 1 else "schedule"):
             programs.append(schedule_module(module, target.facts))
             verify_program(programs[-1])
     if len(chosen) > 1:
@@ -146,20 +147,37 @@ def code(module: Module, programs: Sequence[Program], prefix: str, chosen: Seque
     with stages.stage("weights"):
         block = describe.weight_block(module, programs)
         manifest = describe.manifest(module, programs, block, prefix)
-    objects: list[bytes] = []
-    for target, program in zip(chosen, programs, strict=True):
-        tier = _tier(target, chosen)
-        with stages.stage("lower"):
-            named = suffixed(program, tier_suffix(target.isa)) if tier else program
-            mlir: Any = lowering.lower(named, _lowering_options(module, block, prefix, target))
-            stages.dump(f"{tier}lower.mlir", lowering.to_text, mlir)
-            llvm_ir = lowering.to_llvm_ir(mlir)
-        stages.dump(f"{tier}llvm.ll", str, llvm_ir)
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        jobs: list[Future[dict[str, bytes]]] = []
+        for target, program in zip(chosen, programs, strict=True):
+            llvm_ir = _lowered(module, program, block, prefix, target, chosen, stages)
+            # The code of one target is generated while the next one is lowered.
+            jobs.append(pool.submit(_compiled, llvm_ir, target, stages.options))
         with stages.stage("generate code"):
-            outputs = _compiled(llvm_ir, target, stages.options)
-        stages.dump(f"{tier}code.s", outputs.get("assembly", b"").decode)
-        objects.append(outputs["object"])
-    return Parts(manifest, tuple(objects), block, tuple(chosen))
+            made = [job.result() for job in jobs]
+    for target, outputs in zip(chosen, made, strict=True):
+        stages.dump(f"{_tier(target, chosen)}code.s", outputs.get("assembly", b"").decode)
+    return Parts(manifest, tuple(outputs["object"] for outputs in made), block, tuple(chosen))
+
+
+def _lowered(
+    module: Module,
+    program: Program,
+    block: WeightBlock,
+    prefix: str,
+    target: Target,
+    chosen: Sequence[Target],
+    stages: Stages,
+) -> str:
+    """LLVM's text of one target's program."""
+    tier = _tier(target, chosen)
+    with stages.stage(f"lower for {target.isa}" if tier else "lower"):
+        named = suffixed(program, tier_suffix(target.isa)) if tier else program
+        mlir: Any = lowering.lower(named, _lowering_options(module, block, prefix, target))
+        stages.dump(f"{tier}lower.mlir", lowering.to_text, mlir)
+        llvm_ir = lowering.to_llvm_ir(mlir)
+    stages.dump(f"{tier}llvm.ll", str, llvm_ir)
+    return llvm_ir
 
 
 def _tier(target: Target, chosen: Sequence[Target]) -> str:

@@ -153,7 +153,7 @@ class CodeGenerator:
                 worker.close()
 
 
-SHARED = CodeGenerator()
+SHARED = CodeGenerator(workers=min(4, os.cpu_count() or 1))
 """The compiler's code generator."""
 
 atexit.register(SHARED.close)

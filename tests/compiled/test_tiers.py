@@ -19,6 +19,7 @@ from tcc.cli import cli
 from tcc.errors import UserError
 from tcc.targets import target as targets
 from tcc.targets import tiers
+from tcc.targets.codegen import CodeGenerator
 from tests.compiled.test_determinism import KERNELS, SIZES, built, kernels, runs_here
 
 LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
@@ -120,6 +121,17 @@ def test_names_of_each_tier_are_hidden(library: Path) -> None:
     exported = subprocess.run(["nm", "-D", str(library)], capture_output=True, text=True, check=True).stdout
     assert all(f"model__total__v{n}__run" in defined for n in (2, 3, 4))
     assert "__" not in exported.replace("__cxa_finalize", "").replace("__gmon_start__", "").partition("model")[2]
+
+
+def test_the_number_of_workers_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[bytes] = []
+    for workers in (1, 3):
+        generator = CodeGenerator(workers)
+        monkeypatch.setattr(pipeline, "CODE_GENERATOR", generator)
+        options = pipeline.Options(target=",".join(LEVELS), prefix="m", cache=None)
+        made.append(pipeline.compile_to(tcc.trace(total).module, tmp_path / "m.so", options)[0].read_bytes())
+        generator.close()
+    assert made[0] == made[1]
 
 
 def test_the_order_does_not_matter() -> None:
