@@ -13,6 +13,7 @@ from tcc.ir.dim import Size
 from tcc.ir.dtype import BOOL, I64
 from tcc.ir.graph import Graph, Node, Value
 from tcc.ir.scalar import Const, Name, apply
+from tcc.schedule import recurrence
 from tcc.schedule.program import Carry, Copy, If, Let, Load, Loop, Stmt, View
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ def _finals(outer: Region, results: Sequence[Value], doubles: Sequence[tuple[str
 
 
 def _scan(outer: Region, node: Node) -> list[Stmt]:
+    """One kernel with the steps inside where the state stays in registers, else a loop of the body's kernels."""
+    found = recurrence.emit(outer, node)
+    if found is not None:
+        emitted, values = found
+        return [outer.host.call(node, emitted, recurrence.views(outer, values))]
     host, attributes = outer.host, node.attributes
     carries, consts, length = attributes["carries"], attributes["consts"], attributes["length"]
     axis = host.fresh("t")
