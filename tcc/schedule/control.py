@@ -6,6 +6,7 @@ The state of a loop lies in two halves of a buffer: a step reads one and writes 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tcc.ir import dim, forms
@@ -14,6 +15,7 @@ from tcc.ir.dtype import BOOL, I64
 from tcc.ir.graph import Graph, Node, Value
 from tcc.ir.scalar import Const, Name, apply
 from tcc.schedule import recurrence
+from tcc.schedule.decision import Decision
 from tcc.schedule.program import Carry, Copy, If, Let, Load, Loop, Stmt, View
 
 if TYPE_CHECKING:
@@ -58,7 +60,12 @@ def _scan(outer: Region, node: Node) -> list[Stmt]:
     found = recurrence.emit(outer, node)
     if found is not None:
         emitted, values = found
-        return [outer.host.call(node, emitted, recurrence.views(outer, values))]
+        call = outer.host.call(node, emitted, recurrence.views(outer, values))
+        why = "each element of the state needs only its own lane, and fits into registers"
+        decision = Decision(
+            "store", "the state of a scan", "registers, the steps in one kernel", why, location=call.location
+        )
+        return [replace(call, decisions=(decision,))]
     host, attributes = outer.host, node.attributes
     carries, consts, length = attributes["carries"], attributes["consts"], attributes["length"]
     axis = host.fresh("t")
