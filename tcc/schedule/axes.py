@@ -116,8 +116,8 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
     ``fused`` counts its sums of products, ``carries`` its reductions with their instances; ``rows_kept``:
     a pass keeps elements in a row of scratch for the next, which is worth more than several rows at once.
     """
-    space, touches = _collapsed(plan.space, seen.touches)
-    reduce, touches = _collapsed(plan.reduce, touches)
+    space, touches = collapsed(plan.space, seen.touches)
+    reduce, touches = collapsed(plan.reduce, touches)
     best = _lanes_loop(space, reduce, touches)
     width = 1 if best is None else max(1, facts.vector_bytes // seen.widest((best.name, *best.names)))
     if best is not None:
@@ -211,7 +211,7 @@ def coefficient(size: Size, name: str) -> Size | None:
     return total
 
 
-def _collapsed(loops: Sequence[PlanLoop], touches: Sequence[Touch]) -> tuple[tuple[PlanLoop, ...], Sequence[Touch]]:
+def collapsed(loops: Sequence[PlanLoop], touches: Sequence[Touch]) -> tuple[tuple[PlanLoop, ...], Sequence[Touch]]:
     """Neighbouring loops joined where every address treats them as one axis, and the new addresses."""
     result: list[PlanLoop] = []
     for loop in reversed(loops):

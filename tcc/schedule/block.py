@@ -5,7 +5,7 @@ Equal expressions in one scope become one let, so that a diamond of shared value
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Union
 
@@ -14,7 +14,7 @@ from tcc.ir.dim import Size
 from tcc.ir.location import UNKNOWN, Location
 from tcc.ir.scalar import Apply, Const, Expr, Name
 from tcc.schedule import walk
-from tcc.schedule.program import Alloc, Block, Carry, Let, Load, Loop, Mapping, Position, Serial, Stmt
+from tcc.schedule.program import Alloc, Block, Carry, Let, Load, Loop, Mapping, Position, Serial, Stmt, Switch
 
 Key = tuple[Any, ...]
 
@@ -23,7 +23,7 @@ Key = tuple[Any, ...]
 class Scope:
     """The statements of a block so far, and what is known in it."""
 
-    stmts: list[Union[Stmt, OpenLoop]] = field(default_factory=list["Stmt | OpenLoop"])
+    stmts: list[Union[Stmt, OpenLoop, OpenSwitch]] = field(default_factory=list["Stmt | OpenLoop | OpenSwitch"])
     lets: dict[Key, Expr] = field(default_factory=dict[Key, Expr])
     known: dict[Key, tuple[Expr, ...]] = field(default_factory=dict[Key, "tuple[Expr, ...]"])
 
@@ -60,9 +60,21 @@ class OpenLoop:
         )
 
 
+@dataclass(eq=False)
+class OpenSwitch:
+    """A switch whose cases may still grow."""
+
+    index: Size
+    scopes: list[Scope]
+    location: Location = UNKNOWN
+
+    def closed(self) -> Switch:
+        return Switch(self.index, tuple(map(frozen, self.scopes)), self.location)
+
+
 def frozen(scope: Scope) -> Block:
     """The finished block of a scope."""
-    return tuple(s.closed() if isinstance(s, OpenLoop) else s for s in scope.stmts)
+    return tuple(s.closed() if isinstance(s, (OpenLoop, OpenSwitch)) else s for s in scope.stmts)
 
 
 class BlockBuilder:
@@ -113,6 +125,18 @@ class BlockBuilder:
         for carry in loop.carries:
             for name in carry.names:
                 self.depths[name] = len(self.scopes) - 1
+
+    def cases(self, index: Size, count: int, location: Location) -> Iterator[int]:
+        """Opens a switch and each of its cases in turn; a single case needs no switch."""
+        if count == 1:
+            yield 0
+            return
+        switch = OpenSwitch(index, [Scope() for _ in range(count)], location)
+        self.scope.stmts.append(switch)
+        for number, scope in enumerate(switch.scopes):
+            self.scopes.append(scope)
+            yield number
+            self.scopes.pop()
 
     def add(self, stmt: Stmt) -> None:
         """Appends a statement to the innermost scope."""
@@ -190,7 +214,7 @@ class BlockBuilder:
         return name
 
     def put(self, stmt: Stmt, depth: int) -> None:
-        """Appends a statement to the scope of a depth, before the loop that is open in it."""
+        """Appends a statement to the scope of a depth, before the loop or switch that is open in it."""
         stmts = self.scopes[depth].stmts
         stmts.insert(len(stmts) - (depth < len(self.scopes) - 1), stmt)
 

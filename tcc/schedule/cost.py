@@ -16,14 +16,14 @@ traffic: Williams, Waterman, Patterson 2009).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tcc.ir import dim
 from tcc.ir.dim import Extremum, FloorDiv, Size
 from tcc.ir.dtype import BOOL, DType
 from tcc.ir.scalar import COMBINES, TABLE, Apply, Const, Expr, Name
 from tcc.schedule import walk
-from tcc.schedule.program import Block, Call, Carry, Copy, Entry, Kernel, Let, Load, Loop, Stmt, Store, Switch
+from tcc.schedule.program import Block, Call, Carry, Copy, Entry, Kernel, Let, Load, Loop, Position, Stmt, Store, Switch
 
 _SAMPLES = (1, 5, 64, 65, 100, 1000, 16384, 16385, 40000)
 _TYPICAL = 997
@@ -168,7 +168,10 @@ _Around = tuple[_Turns, ...]
 
 @dataclass
 class _Counts:
-    """What a kernel's body does: the sums, and the distinct elements of each buffer read and written."""
+    """What a kernel's body does: the sums, and the distinct elements of each buffer read and written.
+
+    ``lets`` are the names that stand for sizes.
+    """
 
     operations: Size = 0
     moved: Size = 0
@@ -176,6 +179,7 @@ class _Counts:
     writes: dict[str, Size] = field(default_factory=dict[str, Size])
     names: dict[str, frozenset[str]] = field(default_factory=dict[str, "frozenset[str]"])
     dtypes: set[DType] = field(default_factory=set[DType])
+    lets: dict[str, Size] = field(default_factory=dict[str, Size])
 
     @staticmethod
     def of(kernel: Kernel) -> _Counts:
@@ -208,6 +212,8 @@ class _Counts:
                 return
             case Let():
                 self.names[stmt.name] = self.depends(stmt.value)
+                if isinstance(stmt.value, Position):
+                    self.lets[stmt.name] = dim.substitute(stmt.value.index, self.lets)
             case Store():
                 self.touch(self.writes, stmt.buffer, stmt.index, stmt.value.dtype.bytes, around)
                 if stmt.combine:
@@ -221,7 +227,8 @@ class _Counts:
             self.block(inner, around)
 
     def loop(self, loop: Loop, around: _Around) -> None:
-        inside = _entered(loop, around)
+        lo, hi = (dim.substitute(x, self.lets) for x in (loop.lo, loop.hi))
+        inside = _entered(replace(loop, lo=lo, hi=hi), around)
         outer, times = _times(around), _times(inside)
         here = frozenset(a for t in around for a in t.axes)
         self.names[loop.axis] = frozenset((loop.axis,))
@@ -249,7 +256,7 @@ class _Counts:
         """As much as the case that does most."""
         results: list[_Counts] = []
         for case in stmt.cases:
-            inner = _Counts(names=dict(self.names))
+            inner = _Counts(names=dict(self.names), lets=dict(self.lets))
             inner.block(case, around)
             results.append(inner)
         self.operations = self.operations + _largest([r.operations for r in results])

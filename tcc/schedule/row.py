@@ -19,10 +19,12 @@ from tcc.ir.graph import Node
 from tcc.ir.location import Location
 from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name, apply
 from tcc.schedule import axes as planning
+from tcc.schedule import contract, tiles
 from tcc.schedule import columns
 from tcc.schedule.axes import Plan, PlanLoop, opened
 from tcc.schedule.block import OpenLoop, Scope
 from tcc.schedule.decision import Alternative, Decision
+from tcc.schedule.contract import Product
 from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
 from tcc.schedule.group import Root
 from tcc.schedule.inline import RECOMPUTE
@@ -42,6 +44,9 @@ def emit(task: Task) -> list[Emitted]:
 
     plan = planning.natural(task.group, task.taken)
     first = emitted(plan)
+    tiled = _tiled(task, plan, first)
+    if tiled is not None:
+        return tiles.emit(task, tiled)
     fused = sum(task.grouping.items[n].fused for n, _ in task.group.reductions)
     plan = planning.choose(plan, first, task.facts, fused, first.carry_count, bool(first.rows))
     strips = columns.planned(plan, first) if not fused and first.is_one_reduction() else None
@@ -54,6 +59,18 @@ def emit(task: Task) -> list[Emitted]:
     if grain and whole.is_one_reduction():
         return _split(task, plan, grain)
     return [whole.emitted()]
+
+
+def _tiled(task: Task, plan: Plan, first: _Row) -> Product | None:
+    """The group as products in tiles, if it is nothing but these and what is made of their results."""
+    full, _ = first.roots()
+    if plan.unrolled or full or any(first.levels[n] for n, _ in task.group.reductions):
+        return None
+    space, touches = planning.collapsed(plan.space, first.touches)
+    reduce, touches = planning.collapsed(plan.reduce, touches)
+    indices = [t.index for t in touches if t.kind == "store"]
+    strides = [{planning.coefficient(i, x.name) for i in indices} for x in space]
+    return contract.product(task, space, reduce, [next(iter(s)) if len(s) == 1 else None for s in strides])
 
 
 def _split(task: Task, plan: Plan, grain: int) -> list[Emitted]:

@@ -178,5 +178,7 @@ def _drop(block: Block, used: set[str]) -> Block:
             stmt = replace(stmt, body=body, carries=carries)
         elif isinstance(stmt, If):
             stmt = replace(stmt, body=_drop(stmt.body, used), otherwise=_drop(stmt.otherwise, used))
+        elif isinstance(stmt, Switch):
+            stmt = replace(stmt, cases=tuple(_drop(c, used) for c in stmt.cases))
         kept.append(stmt)
     return tuple(kept)

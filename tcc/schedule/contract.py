@@ -1,0 +1,171 @@
+"""Sums of products as tiles: which axes are rows and columns, how large a tile is, what is packed.
+
+The recipe is that of Goto and van de Geijn, with fewer levels: a tile of rows × columns of results is kept
+in registers while the loop over the shared axis runs from end to end; a block of the operand along the
+columns is packed where that pays, the one along the rows is read where it lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tcc.ir import dim, forms
+from tcc.ir.dim import Size
+from tcc.ir.dtype import BOOL, DType
+from tcc.ir.forms import Coordinates
+from tcc.ir.graph import Node
+from tcc.ir.scalar import compute_dtype
+from tcc.schedule.axes import LEAST_LANES, PlanLoop
+from tcc.schedule.element import Task
+from tcc.schedule.facts import Facts
+from tcc.schedule.group import coordinates_of
+from tcc.schedule.nests import splat
+from tcc.schedule.packing import Operand, operand
+
+LEAST_ROWS = 4
+"""Rows from which on it pays to pack a block that cannot be read where it lies."""
+FEW_ROWS = 3
+"""Rows up to which a tile is widened."""
+HIDING = 12
+"""Independent sums that keep two multipliers of four cycles' latency busy, loads included."""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """One sum of products of a group; ``left`` is the same along the columns, ``right`` along the rows."""
+
+    node: Node
+    coordinates: Coordinates
+    left: Operand
+    right: Operand
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype that is computed in."""
+        return _accumulator(self.node)
+
+
+@dataclass(frozen=True)
+class Product:
+    """A group of sums of products over the same axes, and the roles of its loops.
+
+    A register tile is ``height`` rows of ``vectors`` vectors of ``lanes`` columns.
+    """
+
+    sums: tuple[Sum, ...]
+    outer: tuple[PlanLoop, ...]
+    rows: PlanLoop | None
+    columns: PlanLoop
+    shared: tuple[PlanLoop, ...]
+    lanes: int
+    height: int
+    vectors: int
+
+    @property
+    def steps(self) -> Size:
+        """How many products each sum has."""
+        return dim.product(x.extent for x in self.shared)
+
+
+def product(
+    task: Task, space: Sequence[PlanLoop], shared: Sequence[PlanLoop], stores: Sequence[Size | None]
+) -> Product | None:
+    """The group as sums of products in tiles; None where other loops are better.
+
+    ``space`` and ``shared`` are the group's loops, joined where they can be; ``stores`` what each loop of the
+    space is multiplied by in the results' addresses (None: not the same in all).
+    """
+    nodes = [n for n, _ in task.group.reductions]
+    if not nodes or any(not _is_product(task, n) for n in nodes) or len({_accumulator(n) for n in nodes}) > 1:
+        return None
+    pairs = [_operands(task, (*space, *shared), n, c) for n, c in task.group.reductions]
+    lanes = max(1, task.facts.vector_bytes // _accumulator(nodes[0]).real.bytes)
+    columns = _columns(space, pairs, stores)
+    if columns is None:
+        return None
+    sums: list[Sum] = []
+    for (node, coordinates), pair in zip(task.group.reductions, pairs, strict=True):
+        left, right = sorted(pair, key=lambda x: x.depends(columns))
+        sums.append(Sum(node, coordinates, left, right))
+    rows = _rows([x for x in space if x is not columns], sums)
+    packs = any(not is_direct(s.right, columns, shared) for s in sums)
+    few = rows is None or (isinstance(rows.extent, int) and rows.extent < LEAST_ROWS)
+    if (packs or len(shared) != 1) and few:
+        return None
+    outer = tuple(x for x in space if x is not columns and x is not rows)
+    height, vectors = _tile(task.facts, sums, rows.extent if rows is not None else 1)
+    if isinstance(columns.extent, int):
+        vectors = min(vectors, -(-columns.extent // lanes))
+    return Product(tuple(sums), outer, rows, columns, tuple(shared), lanes, height, vectors)
+
+
+def is_direct(right: Operand, columns: PlanLoop, shared: Sequence[PlanLoop]) -> bool:
+    """Whether whole vectors of an operand can be read where they lie."""
+    dtype = _accumulator(right.node)
+    linear = len(shared) == 1 and right.stride(shared[0]) is not None
+    return right.plain and not dtype.is_complex and linear and right.stride(columns) == 1
+
+
+def _accumulator(node: Node) -> DType:
+    return compute_dtype(node.results[0].type.dtype)
+
+
+def _is_product(task: Task, node: Node) -> bool:
+    item = task.grouping.items[node]
+    return (
+        isinstance(node.op.form, forms.Contract)
+        and item.fused
+        and _accumulator(node) != BOOL
+        and all(splat(v) is None for v in node.operands)
+    )
+
+
+def _operands(task: Task, loops: Sequence[PlanLoop], node: Node, coordinates: Coordinates) -> tuple[Operand, Operand]:
+    """Both factors, as they are read within the loops."""
+    places: dict[str, Size] = {}
+    for loop in loops:
+        places |= loop.coordinates()
+    nest = task.grouping.items[node].nest
+    assert nest is not None
+    at = tuple(dim.substitute(c, places) for c in coordinates)
+    reduced = tuple(dim.substitute(c, places) for c in coordinates_of(task.group.reduce, nest.reduce))
+    return operand(task, loops, node, 0, at, reduced), operand(task, loops, node, 1, at, reduced)
+
+
+def _columns(
+    space: Sequence[PlanLoop], pairs: Sequence[tuple[Operand, Operand]], stores: Sequence[Size | None]
+) -> PlanLoop | None:
+    """The loop along the lanes: one of the operands is the same along it, results are neighbours."""
+    best: tuple[int, PlanLoop] | None = None
+    for loop, stride in zip(space, stores, strict=True):
+        if isinstance(loop.extent, int) and loop.extent < LEAST_LANES:
+            continue
+        if any(x.depends(loop) == y.depends(loop) for x, y in pairs):
+            continue
+        near = sum(y.stride(loop) == 1 if y.depends(loop) else x.stride(loop) == 1 for x, y in pairs)
+        score = 2 * len(pairs) * (stride == 1) + near
+        if score > 0 and (best is None or score >= best[0]):
+            best = (score, loop)
+    return None if best is None else best[1]
+
+
+def _rows(loops: Sequence[PlanLoop], sums: Sequence[Sum]) -> PlanLoop | None:
+    """The loop that tiles have several rows of: the last one that right operands do not know."""
+    fitting = [x for x in loops if all(s.left.depends(x) and not s.right.depends(x) for s in sums)]
+    large = [x for x in fitting if not isinstance(x.extent, int) or x.extent >= LEAST_LANES]
+    return (large or fitting or [None])[-1]
+
+
+def _tile(facts: Facts, sums: Sequence[Sum], rows: Size) -> tuple[int, int]:
+    """Rows and vectors of a tile: results fill the registers but for a row of vectors and a few more.
+
+    Each row costs a broadcast a step and each vector a load, so a tile is high rather than wide; where there
+    are few rows it is as wide as the number of independent sums that hide the latency asks for.
+    """
+    vectors = 3 if facts.registers >= 32 else 2
+    parts = len(sums) * (2 if sums[0].dtype.is_complex else 1)
+    results = max(vectors, facts.registers * 3 // 4 // parts)
+    if isinstance(rows, int) and 0 < rows <= FEW_ROWS:
+        return rows, max(vectors, min(HIDING // parts, results) // rows)
+    return max(1, results // vectors), vectors

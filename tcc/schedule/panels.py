@@ -1,0 +1,146 @@
+"""Blocks of the operands of products: where they are, and their copies into panels."""
+
+from __future__ import annotations
+
+from tcc.ir import dim
+from tcc.ir.dim import Size
+from tcc.ir.dtype import I64, DType
+from tcc.ir.forms import Coordinates
+from tcc.ir.scalar import Const, Expr, apply
+from tcc.schedule.axes import PlanLoop
+from tcc.schedule.block import OpenLoop
+from tcc.schedule.contract import Product, Sum
+from tcc.schedule.element import KernelBuilder, Task
+from tcc.schedule.group import coordinates_of
+from tcc.schedule.packing import Operand, Panel, factor
+from tcc.schedule.program import Alloc, Buffer, Position, Store
+
+
+class PanelBuilder(KernelBuilder):
+    """A kernel of products: ``places`` is where the group's axes are at a point of the kernel.
+
+    ``start`` and ``left`` are the first column of the block at hand and how many there are.
+    """
+
+    def __init__(self, task: Task, product: Product) -> None:
+        loops = (*product.outer, *([product.rows] if product.rows else []), product.columns, *product.shared)
+        super().__init__(task, [x.name for x in loops])
+        self.task, self.product = task, product
+        self.facts = task.facts
+        self.at = task.node.location
+        self.dtype: DType = product.sums[0].dtype
+        self.wide = product.lanes * product.vectors
+        self.places: dict[str, Size] = {}
+        self.start: Size = 0
+        self.left: Size = self.wide
+
+    def size(self, size: Size, prefix: str, lower: int = 0, upper: Size | None = None) -> Size:
+        """A size as a let, so that it is computed once; itself where it is a number or one symbol."""
+        if isinstance(size, int) or isinstance(dim.sole_atom(size), dim.Symbol):
+            return size
+        return self.chosen(Position(I64, size), prefix, lower, upper)
+
+    def chosen(self, value: Expr, prefix: str, lower: int, upper: Size | None) -> Size:
+        """An integer expression as a size."""
+        name = self.new_let(value, self.at, prefix)
+        return dim.symbol(name.name, lower, upper)
+
+    def put_at(self, loop: PlanLoop, value: Size) -> None:
+        """From here on the loop's axes are at a place."""
+        for axis in reversed(loop.axes[1:]):
+            self.places[axis.name] = dim.mod(value, axis.extent)
+            value = dim.floordiv(value, axis.extent)
+        self.places[loop.axes[0].name] = value
+
+    def placed(self, coordinates: Coordinates) -> Coordinates:
+        return tuple(dim.substitute(c, self.places) for c in coordinates)
+
+    def into(self, name: str, extent: Size, lanes: int = 1, copies: int = 1, lo: Size = 0) -> Size:
+        """Opens a loop of a new name; its axis."""
+        axis = self.fresh(name)
+        self.open(OpenLoop(axis, lo, extent, lanes, copies, location=self.at))
+        upper = extent - 1
+        return dim.symbol(axis, 0, upper)
+
+    def bound(self, value: Expr) -> Expr:
+        return self.bind(value, self.at)
+
+    def parts(self, value: Expr) -> tuple[Expr, ...]:
+        """A value, or its real and imaginary part."""
+        return (apply("real", value), apply("imag", value)) if value.dtype.is_complex else (value,)
+
+    def factor(self, s: Sum, operand: Operand) -> Expr:
+        nest = self.items[s.node].nest
+        assert nest is not None
+        reduced = coordinates_of(self.task.group.reduce, nest.reduce)
+        return factor(self, s.node, operand.number, self.placed(s.coordinates), self.placed(reduced))
+
+    def allocated(self) -> Panel:
+        """A worker's room for a block of columns."""
+        planes = 2 if self.dtype.is_complex else 1
+        name = self.fresh("panel")
+        across = self.wide * planes
+        self.add(Alloc(Buffer(name, self.dtype.real, self.product.steps * across, "worker")))
+        return Panel(name, self.dtype.real, across, 1, planes, self.wide if planes == 2 else 0)
+
+    def left_panel(self, s: Sum) -> Panel | None:
+        """Room for a tile's rows, where they cannot be read where they lie."""
+        product = self.product
+        if len(product.shared) == 1 and s.left.plain and s.left.stride(product.shared[0]) is not None:
+            return None
+        name = self.fresh("rows")
+        steps = product.steps
+        by_steps = product.rows is not None and s.left.stride(product.rows) == 1
+        across, along = (product.height, 1) if by_steps else (1, steps + product.lanes)
+        size = (steps + product.lanes) * product.height
+        self.add(Alloc(Buffer(name, self.dtype, size, "worker")))
+        return Panel(name, self.dtype, across, along)
+
+    def _shared(self, lanes: int, copies: int) -> tuple[Size, int]:
+        """Opens loops over the shared axes, the last one in steps; the number of the point, and how many loops."""
+        index: Size = 0
+        for k, loop in enumerate(self.product.shared):
+            last = k == len(self.product.shared) - 1
+            at = self.into("k", loop.extent, lanes if last else 1, copies if last else 1)
+            self.put_at(loop, at)
+            index = index * loop.extent + at
+        return index, len(self.product.shared)
+
+    def pack_right(self, s: Sum, panel: Panel) -> None:
+        """Copies a block of columns, and fills it up with zeros."""
+        product = self.product
+        turned = s.right.stride(product.columns) != 1 and s.right.stride(product.shared[-1]) == 1
+        k, opened = self._shared(1, product.lanes if turned else 1)
+        j = self.into("j", self.left, product.lanes, 1 if turned else product.vectors)
+        self.put_at(product.columns, self.start + j)
+        value = self.factor(s, s.right)
+        for plane, part in enumerate(self.parts(value)):
+            self.add(Store(panel.buffer, panel.index(k, j) + plane * panel.plane, self.bound(part), location=self.at))
+        self.close()
+        for _ in range(opened):
+            self.close()
+        if self.left == self.wide:
+            return
+        k, opened = self._shared(1, 1)
+        j = self.into("j", self.wide, product.lanes, 1, self.left)
+        for plane in range(panel.planes):
+            zero = Const(panel.dtype, 0)
+            self.add(Store(panel.buffer, panel.index(k, j) + plane * panel.plane, zero, location=self.at))
+        self.close()
+        for _ in range(opened):
+            self.close()
+
+    def pack_left(self, s: Sum, panel: Panel, row: Size, height: Size) -> None:
+        """Copies a tile's rows."""
+        product = self.product
+        if panel.along == 1:
+            k, opened = self._shared(1, 1)
+            i = self.into("i", height, product.lanes)
+        else:
+            i = self.into("i", height)
+            k, opened = self._shared(product.lanes, 4)
+        if product.rows is not None:
+            self.put_at(product.rows, row + i)
+        self.add(Store(panel.buffer, panel.index(k, i), self.factor(s, s.left), location=self.at))
+        for _ in range(opened + 1):
+            self.close()

@@ -1,0 +1,304 @@
+"""The loops of sums of products: units of work, packed panels, tiles of results in registers, epilogues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product as points
+
+from tcc.ir import dim
+from tcc.ir.dim import Size
+from tcc.ir.dtype import I64
+from tcc.ir.scalar import COMBINES, SCALARS, Const, Expr, Name, apply
+from tcc.schedule.axes import WORK
+from tcc.schedule.block import OpenLoop
+from tcc.schedule.contract import Product, Sum, is_direct
+from tcc.schedule.element import Emitted, Task
+from tcc.schedule.panels import PanelBuilder
+from tcc.schedule.program import Alloc, Buffer, Carry, If, Load, Mapping, Parallel, Position, Serial, Store
+
+PACKED_ROWS = 3
+"""Tiles of rows that make packing a block pay, where the operand is large."""
+PACKED_SPAN = 200 << 10
+"""Elements between the first and the last row of a block from which on it is packed: pages and cache sets."""
+UNITS = 16
+"""Pieces of work that a product is cut into where it is large enough."""
+LEAST_TILES = 16
+"""Tiles of rows that share a packed block at least."""
+DEAR = 20.0
+"""Additions from which on one vector of an epilogue at a time keeps the processor busy."""
+
+
+def emit(task: Task, product: Product) -> list[Emitted]:
+    """The kernel of a group of products."""
+    tiles = _Tiles(task, product)
+    tiles.emit()
+    return [tiles.emitted()]
+
+
+class _Tiles(PanelBuilder):
+    def __init__(self, task: Task, product: Product) -> None:
+        super().__init__(task, product)
+        self.m: Size = product.rows.extent if product.rows else 1
+        self.n: Size = product.columns.extent
+        self.tile_buffers: list[str] = []
+
+    # --- units --------------------------------------------------------------------------------------
+
+    def emit(self) -> None:
+        product, most = self.product, self.product.height
+        self.tiles = self.size(dim.ceildiv(self.m, most), "tiles")
+        self.low = self.size(dim.floordiv(self.m, dim.maximum(self.tiles, 1)), "low", 0, most)
+        self.extra = self.size(self.m - self.low * self.tiles, "extra")
+        panels = self.size(dim.ceildiv(self.n, self.wide), "panels")
+        others = dim.product([panels, *(x.extent for x in product.outer)])
+        per: Size = self.tiles
+        if not isinstance(self.tiles, int) or self.tiles > LEAST_TILES:
+            pieces = dim.ceildiv(UNITS, dim.maximum(others, 1))
+            per = self.size(dim.maximum(LEAST_TILES, dim.ceildiv(self.tiles, pieces)), "per", LEAST_TILES)
+        few = isinstance(self.tiles, int) and self.tiles <= LEAST_TILES
+        chunks: Size = 1 if few else self.size(dim.ceildiv(self.tiles, per), "chunks")
+        units = others * chunks
+        looped = units != 1
+        unit: Size = 0
+        if looped:
+            mapping = self._mapping(units, 2 * product.steps * len(product.sums) * dim.minimum(self.n, self.wide))
+            axis = self.fresh("u")
+            self.open(OpenLoop(axis, 0, units, mapping=mapping, location=self.at))
+            unit = dim.axis(axis, units)
+        chunk, unit = self._digit(unit, chunks, "chunk", not product.outer and panels == 1)
+        panel, unit = self._digit(unit, panels, "panel", not product.outer)
+        for k, loop in enumerate(reversed(product.outer)):
+            value, unit = self._digit(unit, loop.extent, "at", k == len(product.outer) - 1)
+            self.put_at(loop, value)
+        self._panel(panel, chunk * per, self.tiles if chunks == 1 else dim.minimum(self.tiles, chunk * per + per))
+        if looped:
+            self.close()
+
+    def _digit(self, unit: Size, extent: Size, prefix: str, last: bool) -> tuple[Size, Size]:
+        """The last digit of a mixed-radix number, and the rest of it."""
+        if extent == 1:
+            return 0, unit
+        if last:
+            return unit, 0
+        rest = self.size(dim.floordiv(unit, extent), "rest")
+        return self.size(unit - rest * extent, prefix, 0, extent - 1), rest
+
+    def _mapping(self, units: Size, row: Size) -> Mapping:
+        """Whether and in which pieces units are shared: ``row`` is the cost of one row of a unit."""
+        rows = (
+            self.m
+            if isinstance(self.m, int) and self.m <= LEAST_TILES * self.product.height
+            else dim.minimum(self.m, LEAST_TILES * self.product.height)
+        )
+        whole = units * row * rows
+        if isinstance(whole, int) and whole < 2 * WORK:
+            return Serial()
+        return Parallel(1 + dim.floordiv(WORK, 1 + row * rows))
+
+    # --- a panel ------------------------------------------------------------------------------------
+
+    def _panel(self, panel: Size, first: Size, last: Size) -> None:
+        """The tiles of rows of one block of columns."""
+        product = self.product
+        self.start = self.size(panel * self.wide, "start", 0, dim.maximum(self.n - 1, 0))
+        full = isinstance(self.n, int) and self.n % self.wide == 0
+        self.left: Size = (
+            self.wide if full else self.size(dim.minimum(self.wide, self.n - self.start), "left", 0, self.wide)
+        )
+        if isinstance(self.n, int) and self.n < self.wide:
+            self.left = self.n
+        if not self._is_trivial():
+            size = product.height * self.wide
+            for _ in product.sums:
+                name = self.fresh("tile")
+                self.tile_buffers.append(name)
+                self.add(Alloc(Buffer(name, self.dtype, size, "scratch")))
+        direct = self._direct(full)
+        modes = [False, True] if not isinstance(direct, bool) else [direct]
+        index = 0 if isinstance(direct, bool) else direct
+        if False in modes:
+            self.rights = [self.allocated() for _ in product.sums]
+        self.lefts = [self.left_panel(s) for s in product.sums]
+        for number in self.cases(index, len(modes), self.at):
+            if not modes[number]:
+                for s, p in zip(product.sums, self.rights, strict=True):
+                    self.pack_right(s, p)
+            self._rows(first, last, modes[number])
+
+    def _direct(self, full: bool) -> bool | Size:
+        """Whether blocks of columns are read where they lie; a size of 0 or 1 where only the machine knows."""
+        product = self.product
+        if any(not is_direct(s.right, product.columns, product.shared) for s in product.sums):
+            return False
+        conditions: list[Expr] = []
+        if not full:
+            if isinstance(self.left, int):
+                if self.left % self.product.lanes:
+                    return False
+            else:
+                conditions.append(apply("ge", Position(I64, self.left), Const(I64, self.wide)))
+        rows = PACKED_ROWS * product.height
+        if not isinstance(self.m, int) or self.m > rows:
+            few = [] if isinstance(self.m, int) else [apply("le", Position(I64, self.m), Const(I64, rows))]
+            for s in product.sums:
+                stride = s.right.stride(product.shared[0])
+                assert stride is not None
+                span = stride * product.steps
+                if isinstance(span, int):
+                    if span > PACKED_SPAN:
+                        if not few:
+                            return False
+                        conditions += few
+                    continue
+                near: Expr = apply("le", Position(I64, span), Const(I64, PACKED_SPAN))
+                conditions.append(apply("or", few[0], near) if few else near)
+        if not conditions:
+            return True
+        whole = conditions[0]
+        for c in conditions[1:]:
+            whole = apply("and", whole, c)
+        return self.chosen(self.bind(SCALARS.cast(whole, I64), self.at), "direct", 0, 1)
+
+    # --- rows and tiles -----------------------------------------------------------------------------
+
+    def _rows(self, first: Size, last: Size, direct: bool) -> None:
+        """The tiles of rows, of nearly equal heights."""
+        product = self.product
+        looped = not (first == 0 and last == 1)
+        t: Size = 0
+        if looped:
+            axis = self.fresh("t")
+            self.open(OpenLoop(axis, 0, last - first, location=self.at))
+            t = first + dim.axis(axis, self.tiles)
+        self.row = self.size(t * self.low + dim.minimum(t, self.extra), "row", 0, dim.maximum(self.m - 1, 0))
+        higher = dim.minimum(1, dim.maximum(0, self.extra - t)) if self.extra != 0 else 0
+        height = self.size(self.low + higher, "height", 1, product.height)
+        heights = self._heights()
+        for s, p in zip(product.sums, self.lefts, strict=True):
+            if p is not None:
+                self.pack_left(s, p, self.row, height)
+        widths = [product.vectors] if direct else self._widths()
+        index = (dim.ceildiv(self.left, product.lanes) - widths[0]) if len(widths) > 1 else 0
+        if len(heights) > 1:
+            index = index * len(heights) + height - heights[0]
+        forms = list(points(widths, heights))
+        chosen = self.size(index, "form")
+        for number in self.cases(chosen, len(forms), self.at):
+            self._tile(*forms[number], direct)
+        if self.tile_buffers:
+            self._epilogue(height)
+        if looped:
+            self.close()
+
+    def _heights(self) -> list[int]:
+        most = self.product.height
+        if isinstance(self.m, int):
+            low = self.m // max(1, -(-self.m // most))
+            return [low] if self.extra == 0 else [low, low + 1]
+        return list(range(1, most + 1))
+
+    def _widths(self) -> list[int]:
+        lanes, most = self.product.lanes, self.product.vectors
+        if isinstance(self.left, int):
+            return [-(-self.left // lanes)]
+        first = -(-(self.n % self.wide) // lanes) if isinstance(self.n, int) else 1
+        return list(range(first, most + 1))
+
+    def _tile(self, vectors: int, height: int, direct: bool) -> None:
+        """Results in registers, over all steps."""
+        product = self.product
+        i = self.into("i", height, 1, height)
+        j = self.into("j", vectors * product.lanes, product.lanes, vectors)
+        if product.rows is not None:
+            self.put_at(product.rows, self.row + i)
+        self.put_at(product.columns, self.start + j)
+        loop = OpenLoop(self.fresh("k"), 0, product.steps, location=self.at)
+        names = [self._carried() for _ in product.sums]
+        self.open(loop)
+        for group in names:
+            self.depths.update((n, len(self.scopes) - 1) for n in group)
+        k = dim.axis(loop.axis, product.steps)
+        if len(product.shared) == 1:
+            self.put_at(product.shared[0], k)
+        for number, s in enumerate(product.sums):
+            left = self.lefts[number]
+            a = self.factor(s, s.left) if left is None else self.bound(left.loads(k, i)[0])
+            right = None if direct else self.rights[number]
+            b = (self.factor(s, s.right),) if right is None else tuple(map(self.bound, right.loads(k, j)))
+            old = tuple(Name(self.dtype.real, n) for n in names[number])
+            new = tuple(self.bound(x) for x in self._added(old, tuple(map(self.bound, self.parts(a))), b))
+            zero = tuple(Const(self.dtype.real, 0) for _ in old)
+            loop.carries.append(Carry(names[number], tuple(x.dtype for x in old), zero, new, location=self.at))
+        self.close()
+        for number, s in enumerate(product.sums):
+            total = self._whole(tuple(Name(self.dtype.real, n) for n in names[number]))
+            if self.tile_buffers:
+                self.add(Store(self.tile_buffers[number], i * self.wide + j, total, location=self.at))
+            else:
+                self._known(s, total)
+        if not self.tile_buffers:
+            self._results(None if direct or self.left == self.wide else j)
+        self.close()
+        self.close()
+
+    def _carried(self) -> tuple[str, ...]:
+        return tuple(self.fresh("r") for _ in range(2 if self.dtype.is_complex else 1))
+
+    def _whole(self, parts: tuple[Expr, ...]) -> Expr:
+        return parts[0] if len(parts) == 1 else self.bound(apply("complex", *parts, dtype=self.dtype))
+
+    def _added(self, old: Sequence[Expr], a: Sequence[Expr], b: Sequence[Expr]) -> tuple[Expr, ...]:
+        """``old + a·b``, one rounding for each product of real numbers where the machine has that."""
+        if len(old) == 1:
+            return (self._fused(a[0], b[0], old[0]),)
+        real = self._fused(apply("neg", a[1]), b[1], self._fused(a[0], b[0], old[0]))
+        return real, self._fused(a[1], b[0], self._fused(a[0], b[1], old[1]))
+
+    def _fused(self, a: Expr, b: Expr, c: Expr) -> Expr:
+        if (self.dtype.real.is_float and self.facts.fma) or (self.dtype.is_complex and self.facts.fma):
+            return apply("fma", a, b, c)
+        return COMBINES["add"].apply((c,), (apply("mul", a, b),))[0]
+
+    # --- results ------------------------------------------------------------------------------------
+
+    def _is_trivial(self) -> bool:
+        """Whether the results are the sums themselves."""
+        return {r.node for r in self.task.group.roots} == {s.node for s in self.product.sums}
+
+    def _known(self, s: Sum, total: Expr) -> None:
+        nest = self.items[s.node].nest
+        assert nest is not None
+        parts = tuple(self.bind(p, s.node.location) for p in nest.finish((total,)))
+        self.remember((s.node, self.placed(s.coordinates), None), parts)
+
+    def _results(self, masked: Size | None) -> None:
+        """Stores the group's roots; only where column ``masked`` of the block exists, if given."""
+        stores: list[Store] = []
+        for root in self.task.group.roots:
+            at = self.placed(root.coordinates)
+            for value in root.node.results:
+                stores.append(
+                    replace(self.store(value, at, self.element(value, at), root.node.location), nontemporal=0)
+                )
+        if masked is None:
+            for store in stores:
+                self.add(store)
+            return
+        inside = self.bound(apply("lt", Position(I64, masked), Position(I64, self.left)))
+        self.add(If(inside, tuple(stores), location=self.at))
+
+    def _epilogue(self, height: Size) -> None:
+        """What becomes of the sums of a tile: one loop for all tiles, whatever their heights."""
+        product = self.product
+        cost = sum(self.task.grouping.costs[r.node] for r in self.task.group.roots)
+        i = self.into("i", height)
+        j = self.into("j", self.left, product.lanes, 1 if cost > DEAR else product.vectors)
+        if product.rows is not None:
+            self.put_at(product.rows, self.row + i)
+        self.put_at(product.columns, self.start + j)
+        for name, s in zip(self.tile_buffers, product.sums, strict=True):
+            self._known(s, self.bound(Load(self.dtype, name, i * self.wide + j)))
+        self._results(None)
+        self.close()
+        self.close()
