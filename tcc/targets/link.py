@@ -19,6 +19,7 @@ from tcc.artifact import Manifest, Tier, Weights, seal
 from tcc.errors import InternalError, UserError
 from tcc.targets.c_names import check_prefix, exports
 from tcc.targets.cache import Cache, key, replacing, write_atomically
+from tcc.targets.compiler import compiler, how_to_get
 from tcc.targets.glue import glue
 from tcc.targets.header import header
 from tcc.targets.target import Target
@@ -29,12 +30,7 @@ KINDS = (".so", ".a", ".o")
 _COMPILE_TEXT = """
     -std=gnu11 -O2 -g0 -w -fPIC -fvisibility=hidden -fno-strict-aliasing -ffunction-sections -fdata-sections -fno-ident
 """
-_SHARED_TEXT = """
-    -shared -nostartfiles -Wl,-z,defs,-z,relro,-z,now,-z,noexecstack,-z,text,-z,noseparate-code
-    -Wl,--build-id=none,--gc-sections,--hash-style=gnu,--as-needed
-"""
 _COMPILE = _COMPILE_TEXT.split()
-_SHARED = _SHARED_TEXT.split()
 
 
 @dataclass(frozen=True)
@@ -166,15 +162,20 @@ def _embedded(build: Path, prefix: str, parts: Parts) -> str:
 
 def _link(build: Path, path: Path, inputs: Sequence[str], names: Sequence[str], target: Target, strip: bool) -> bytes:
     if path.suffix == ".a":
-        archiver = _run(target, ["-print-prog-name=ar"], build).strip() or "ar"
-        _command([archiver, "rcsD", "library.a", *inputs], build)
+        archiver = compiler(target).archiver or (_run(target, ["-print-prog-name=ar"], build).strip() or "ar",)
+        _command([*archiver, "rcsD", "library.a", *inputs], build)
         return (build / "library.a").read_bytes()
     if path.suffix == ".o":
         _run(target, ["-r", "-nostdlib", "-Wl,--build-id=none", *inputs, "-o", "library.o"], build)
         return (build / "library.o").read_bytes()
     script = "{ global: " + " ".join(f"{name};" for name in names) + " local: *; };\n"
     (build / "exports.map").write_text(script)
-    options = [*_SHARED, f"-Wl,-soname,{path.name}", "-Wl,--version-script=exports.map", *(["-s"] if strip else [])]
+    options = [
+        *compiler(target).shared,
+        f"-Wl,-soname,{path.name}",
+        "-Wl,--version-script=exports.map",
+        *(["-s"] if strip else []),
+    ]
     _run(target, [*options, *inputs, "-lm", "-o", "library.so"], build)
     return (build / "library.so").read_bytes()
 
@@ -186,7 +187,7 @@ def compiler_version(target: Target) -> str:
 
 
 def _run(target: Target, arguments: Sequence[str], folder: Path) -> str:
-    return _command([target.compiler, *arguments], folder)
+    return _command([*compiler(target).command, *arguments], folder)
 
 
 def _command(command: Sequence[str], folder: Path) -> str:
@@ -194,13 +195,8 @@ def _command(command: Sequence[str], folder: Path) -> str:
     try:
         result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        if command[0] == "cc":
-            fix = "install one (Debian: apt install gcc libc6-dev) and have `cc` on the PATH"
-        else:
-            fix = f"install the cross compiler (Debian: apt install gcc-{command[0].removesuffix('-gcc')})"
-        raise UserError(
-            f"'{command[0]}' was not found", why="a C compiler compiles the library's interface and links it", fix=fix
-        ) from None
+        why = "a C compiler compiles the library's interface and links it"
+        raise UserError(f"'{command[0]}' was not found", why=why, fix=how_to_get(command[0])) from None
     if result.returncode != 0:
         raise InternalError(
             f"linking failed: {command[0]} exited with status {result.returncode}",

@@ -1,8 +1,8 @@
 """The linked library: what it exports and needs, reproducible bytes, C and C++ programs that use it."""
 
+import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +17,7 @@ from tcc.targets import link
 from tcc.targets import target as targets
 from tcc.targets.c_names import exports, parameters, prefix_for
 from tcc.targets.cache import Cache
+from tcc.targets.compiler import compiler
 from tcc.targets.header import STATUSES, header
 from tests.targets.toy import FLIP, SCALE, toy
 
@@ -241,20 +242,41 @@ def test_an_output_that_cannot_be_written_is_refused(tmp_path, path, message):
         toy(tmp_path / path)
 
 
+def empty(target: str) -> link.Parts:
+    """A library without functions."""
+    return link.Parts(Manifest("0", "model", ()), (), link.WeightBlock(), (targets.get(target),))
+
+
 def test_a_failed_link_leaves_nothing(tmp_path, monkeypatch):
     (tmp_path / "model.so").write_text("old")
     monkeypatch.setenv("PATH", str(tmp_path))
-    shown = link.Parts(Manifest("0", "model", ()), (), link.WeightBlock(), (targets.get("x86-64-v2"),))
     with pytest.raises(UserError, match="'cc' was not found"):
-        link.write_library(shown, tmp_path / "model.so")
+        link.write_library(empty("x86-64-v2"), tmp_path / "model.so")
     assert (tmp_path / "model.so").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["model.so"]
 
 
-@pytest.mark.skipif(shutil.which("aarch64-linux-gnu-gcc") is not None, reason="the cross compiler is there")
-def test_a_foreign_target_names_the_cross_compiler(tmp_path):
-    with pytest.raises(UserError, match=r"(?s)aarch64-linux-gnu-gcc.*apt install gcc-aarch64-linux-gnu"):
-        toy(tmp_path / "model.so", target="aarch64")
+def test_a_foreign_target_names_the_cross_compiler_and_zig(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("tcc.targets.compiler._has_zig", lambda: False)
+    ways = r"(?s)aarch64-linux-gnu-gcc.*apt install gcc-aarch64-linux-gnu.*pip install 'tcc\[cross\]'"
+    with pytest.raises(UserError, match=ways):
+        link.write_library(empty("aarch64"), tmp_path / "model.so")
+
+
+def test_zig_stands_in_for_a_cross_compiler_only(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("tcc.targets.compiler._has_zig", lambda: True)
+    command = compiler(targets.get("aarch64")).command
+    assert command[1:] == ("-m", "ziglang", "cc", "-target", "aarch64-linux-gnu.2.17")
+    assert compiler(targets.get("x86-64-v3")).command == ("cc",)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ziglang") is None, reason="ziglang is not installed")
+@pytest.mark.parametrize("kind", [".so", ".a", ".o"])
+def test_zig_links(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("tcc.targets.compiler.shutil.which", lambda _: None)
+    assert link.write_library(empty("aarch64"), tmp_path / f"model{kind}")[0].stat().st_size > 0
 
 
 def test_the_native_objects_come_from_the_cache(tmp_path, monkeypatch):
