@@ -19,12 +19,11 @@ from tcc.ir.graph import Node
 from tcc.ir.location import Location
 from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name, apply
 from tcc.schedule import axes as planning
-from tcc.schedule import contract, tiles
-from tcc.schedule import columns
+from tcc.schedule import columns, contract, tiles
 from tcc.schedule.axes import Plan, PlanLoop, opened
 from tcc.schedule.block import OpenLoop, Scope
-from tcc.schedule.decision import Alternative, Decision
 from tcc.schedule.contract import Product
+from tcc.schedule.decision import Alternative, Decision
 from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
 from tcc.schedule.group import Root
 from tcc.schedule.inline import RECOMPUTE
@@ -61,7 +60,7 @@ def emit(task: Task) -> list[Emitted]:
     return [whole.emitted()]
 
 
-def _tiled(task: Task, plan: Plan, first: _Row) -> Product | None:
+def _tiled(task: Task, plan: Plan, first: Row) -> Product | None:
     """The group as products in tiles, if it is nothing but these and what is made of their results."""
     full, _ = first.roots()
     if plan.unrolled or full or any(first.levels[n] for n, _ in task.group.reductions):
