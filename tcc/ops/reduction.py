@@ -10,11 +10,12 @@ import numpy as np
 
 import tcc.ops as ops
 from tcc.errors import UserError
+from tcc.ir import dtype as dtypes
 from tcc.ir.dtype import I64, U64, DType
 from tcc.ir.forms import Reduce
 from tcc.ir.graph import Attributes, Value
 from tcc.ir.op import NOT_DIFFERENTIABLE, Array, NotDifferentiable, Op
-from tcc.ir.scalar import Expr, Scalars, compute_dtype
+from tcc.ir.scalar import COMBINES, Expr, Scalars, compute_dtype
 from tcc.ir.types import TensorType
 from tcc.ops import axes, batching, infer, samples
 from tcc.ops.elementwise import NUMBER
@@ -128,8 +129,13 @@ def _extreme_gradient(g: Value, x: Value, y: Value, axes: tuple[int, ...]) -> tu
     return (ops.where(hit, spread(share, x, axes), ops.zeros_like(x)),)
 
 
-def _extreme_reference(function: Callable[..., Any]) -> Callable[..., Any]:
+def _extreme_reference(function: Callable[..., Any], combine: str) -> Callable[..., Any]:
     def reference(x: Array, axes: tuple[int, ...]) -> Any:
+        if x.size == 0:
+            # NumPy has no greatest element of none.
+            shape = [n for k, n in enumerate(x.shape) if k not in axes]
+            (extreme,) = COMBINES[combine].identity((dtypes.of(x.dtype),))
+            return np.full(shape, extreme, x.dtype)
         return np.asarray(function(x, axes)).astype(x.dtype)
 
     return reference
@@ -141,7 +147,7 @@ MAX = _reduction(
     "bool|int|uint|float",
     "max",
     _extreme_gradient,
-    _extreme_reference(np.maximum.reduce),
+    _extreme_reference(np.maximum.reduce, "max"),
     empty=False,
     distinct=True,
     tolerance=0,
@@ -153,7 +159,7 @@ MIN = _reduction(
     "bool|int|uint|float",
     "min",
     _extreme_gradient,
-    _extreme_reference(np.minimum.reduce),
+    _extreme_reference(np.minimum.reduce, "min"),
     empty=False,
     distinct=True,
     tolerance=0,

@@ -43,20 +43,19 @@ def _product(a: Value, b: Value, contract: tuple[int, int]) -> Value:
     return ops.dot_general(a, b, ((contract[0],), (contract[1],)), (lead, lead))
 
 
-def _weights(query: Value, key: Value, mask: Sequence[Value], causal: bool, scale: float) -> Value:
-    """The weight of each key for each query; all zero for a query that sees none."""
+def _exponentials(query: Value, key: Value, mask: Sequence[Value], causal: bool, scale: float) -> tuple[Value, Value]:
+    """For each query the weight of each key before they are divided by their sum, and that sum; 1 for a query
+    that sees no key."""
     scores = ops.multiply(_product(query, key, (-1, -1)), scale)
     if causal:
         seen = ops.greater_equal(ops.iota(scores.type.shape, -2), ops.iota(scores.type.shape, -1))
         scores = ops.where(seen, scores, -math.inf)
     for m in mask:
         scores = ops.where(m, scores, -math.inf) if m.type.dtype == BOOL else ops.add(scores, m)
-    if not mask:
-        return ops.softmax(scores)
     top = ops.stop_gradient(ops.max(scores, -1, keepdims=True))
     grown = ops.exp(ops.subtract(scores, ops.where(ops.equal(top, -math.inf), 0, top)))
     total = ops.sum(grown, -1, keepdims=True)
-    return ops.divide(grown, ops.where(ops.equal(total, 0), 1, total))
+    return grown, ops.where(ops.equal(total, 0), 1, total)
 
 
 def _wide(*values: Value) -> tuple[Value, ...]:
@@ -65,13 +64,15 @@ def _wide(*values: Value) -> tuple[Value, ...]:
 
 def _expand(*operands: Value, causal: bool, scale: float) -> Value:
     query, key, given, *mask = _wide(*operands)
-    weights = _weights(query, key, mask, causal, scale)
-    return ops.astype(_product(weights, given, (-1, -2)), operands[0].type.dtype)
+    grown, total = _exponentials(query, key, mask, causal, scale)
+    # Divided after the product: there are fewer results than weights.
+    return ops.astype(ops.divide(_product(grown, given, (-1, -2)), total), operands[0].type.dtype)
 
 
 def _gradient(g: Value, *values: Value, causal: bool, scale: float) -> tuple[Value | None, ...]:
     seed, query, key, given, *mask = _wide(g, *values[:-1])
-    weights = _weights(query, key, mask, causal, scale)
+    grown, total = _exponentials(query, key, mask, causal, scale)
+    weights = ops.divide(grown, total)
     to_weights = _product(seed, given, (-1, -1))
     level = ops.sum(ops.multiply(to_weights, weights), -1, keepdims=True)
     to_scores = ops.multiply(weights, ops.subtract(to_weights, level))

@@ -11,6 +11,7 @@ from typing import Any, Union
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
+from tcc.ir.dtype import I64
 from tcc.ir.location import UNKNOWN, Location
 from tcc.ir.scalar import Apply, Const, Expr, Name
 from tcc.schedule import walk
@@ -212,6 +213,25 @@ class BlockBuilder:
             self.scopes[from_depth].lets[key] = name
         self.put(Let(name.name, expr, location), from_depth)
         return name
+
+    def chosen(self, value: Expr, location: Location, prefix: str, lower: int = 0, upper: Size | None = None) -> Size:
+        """An integer expression as a size, by a let."""
+        return dim.symbol(self.new_let(value, location, prefix).name, lower, upper)
+
+    def sized(self, size: Size, location: Location, prefix: str, lower: int = 0, upper: Size | None = None) -> Size:
+        """A size as a let, so that it is computed once; itself where it is a number or one symbol."""
+        if isinstance(size, int) or isinstance(dim.sole_atom(size), dim.Symbol):
+            return size
+        return self.chosen(Position(I64, size), location, prefix, lower, upper)
+
+    def digit(self, number: Size, extent: Size, location: Location, prefix: str, last: bool) -> tuple[Size, Size]:
+        """The last digit of a mixed-radix number, and the rest of it; ``last``: there is none."""
+        if extent == 1:
+            return 0, number
+        if last:
+            return number, 0
+        rest = self.sized(dim.floordiv(number, extent), location, "rest")
+        return self.sized(number - rest * extent, location, prefix, 0, extent - 1), rest
 
     def put(self, stmt: Stmt, depth: int) -> None:
         """Appends a statement to the scope of a depth, before the loop or switch that is open in it."""

@@ -9,7 +9,7 @@ from functools import cache
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.schedule import walk
-from tcc.schedule.program import Alloc, Block, Buffer, If, Let, Load, Loop, Parameter, Stmt, Store, Switch
+from tcc.schedule.program import Alloc, Block, Buffer, If, Load, Loop, Parameter, Stmt, Store, Switch
 
 ALIGNMENT = 64
 
@@ -91,41 +91,29 @@ def worker_bytes(body: Block) -> Size:
 def may_share(body: Block, read: str, written: str) -> bool:
     """Whether a kernel may find one buffer in the place of two, one that it reads and one it writes.
 
-    Every load of the one must be at the index of the only store to the other, before it and in the
-    same block, so that no iteration sees what another one has written.
+    Every load of the one must be at the index of the only store to the other, and before it: in the same
+    block, or in an earlier statement of a block around it. Then no iteration sees what another one has
+    written, since no two of them store the same element.
     """
-    found = _block_with_store(body, written)
-    if found is None:
-        return False
-    block, store = found
-    loads = [p for p in walk.all_parts(body) if isinstance(p, Load) and p.buffer == read]
-    here = [
-        p
-        for stmt in block
-        if isinstance(stmt, Let)
-        for p in walk.parts(stmt.value)
-        if isinstance(p, Load) and p.buffer == read
-    ]
     stores = [s for s in walk.statements(body) if isinstance(s, Store) and s.buffer == written]
-    first = next(k for k, s in enumerate(block) if isinstance(s, Store))
-    late = any(isinstance(s, Let) for s in block[first:])
-    return (
-        len(stores) == 1
-        and not store.combine
-        and not late
-        and len(loads) == len(here)
-        and all(p.index == store.index for p in loads)
-    )
+    if len(stores) != 1 or stores[0].combine or not stores[0].unique:
+        return False
+    (store,) = stores
+    loads = [p for p in walk.all_parts(body) if isinstance(p, Load) and p.buffer == read]
+    before = _before(body, store) or []
+    here = [p for stmt in before for p in walk.all_parts((stmt,)) if isinstance(p, Load) and p.buffer == read]
+    return len(loads) == len(here) and all(p.index == store.index for p in loads)
 
 
-def _block_with_store(block: Block, buffer: str) -> tuple[Block, Store] | None:
-    for stmt in block:
-        if isinstance(stmt, Store) and stmt.buffer == buffer:
-            return block, stmt
+def _before(block: Block, store: Store) -> list[Stmt] | None:
+    """The statements that come before a store, in its block and in those around it; None if it is not inside."""
+    for k, stmt in enumerate(block):
+        if stmt is store:
+            return [s for s in block[:k] if not isinstance(s, Store)]
         for inner in walk.blocks_of(stmt):
-            found = _block_with_store(inner, buffer)
+            found = _before(inner, store)
             if found is not None:
-                return found
+                return [*block[:k], *found]
     return None
 
 
@@ -135,20 +123,22 @@ def share(body: Block, parameters: Sequence[Parameter], read: str, written: str)
     What has just been read is in the cache: stores past it would gain nothing.
     """
     kept = tuple(replace(p, access="update") if p.name == read else p for p in parameters if p.name != written)
-    return _renamed(body, written, read), kept
+    return renamed(body, written, read), kept
 
 
-def _renamed(block: Block, old: str, new: str) -> Block:
+def renamed(block: Block, old: str, new: str) -> Block:
+    """The block with stores to one buffer going to another one."""
+
     def rename(stmt: Stmt) -> Stmt:
         match stmt:
             case Store():
                 return replace(stmt, buffer=new, nontemporal=0) if stmt.buffer == old else stmt
             case Loop():
-                return replace(stmt, body=_renamed(stmt.body, old, new))
+                return replace(stmt, body=renamed(stmt.body, old, new))
             case If():
-                return replace(stmt, body=_renamed(stmt.body, old, new), otherwise=_renamed(stmt.otherwise, old, new))
+                return replace(stmt, body=renamed(stmt.body, old, new), otherwise=renamed(stmt.otherwise, old, new))
             case Switch():
-                return replace(stmt, cases=tuple(_renamed(c, old, new) for c in stmt.cases))
+                return replace(stmt, cases=tuple(renamed(c, old, new) for c in stmt.cases))
             case _:
                 return stmt
 

@@ -8,7 +8,7 @@ a long chain does not use up Python's.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tcc.errors import InternalError
 from tcc.ir import dim
@@ -38,12 +38,34 @@ class Touch:
     indirect: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Local:
+    """A box of a value, in a buffer that only one iteration of a kernel's outermost loop knows.
+
+    ``origin`` is the box's first element, ``extents`` its size, ``order`` its axes, outermost first.
+    """
+
+    origin: Coordinates
+    extents: tuple[Size, ...]
+    order: tuple[int, ...]
+
+    @property
+    def size(self) -> Size:
+        return dim.product(self.extents)
+
+    def address(self, coordinates: Coordinates) -> Size:
+        """Where an element of the value is in the buffer."""
+        places = [c - o for c, o in zip(coordinates, self.origin, strict=True)]
+        return linear([self.extents[k] for k in self.order], [places[k] for k in self.order])
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """A group to emit, and what is known around it.
 
     ``stored`` names the buffers of stored values; ``messages`` may grow; ``taken`` are names that the
-    kernel may not use.
+    kernel may not use. ``inside``: the kernel is a part of another one, in whose parallel loop it stands;
+    ``local`` are then the values of which only a box is stored.
     """
 
     group: Group
@@ -52,6 +74,8 @@ class Task:
     facts: Facts
     messages: list[str]
     taken: Sequence[str]
+    inside: bool = False
+    local: Mapping[Value, Local] = field(default_factory=dict[Value, Local])
 
     @property
     def node(self) -> Node:
@@ -85,6 +109,7 @@ class KernelBuilder(BlockBuilder):
         self.facts = task.facts
         self.items: Mapping[Node, Item] = task.grouping.items
         self.stored = task.stored
+        self.local = task.local
         self.own = task.group.nodes
         self.reductions = frozenset(n for n, _ in task.group.reductions)
         self.messages = task.messages
@@ -122,9 +147,7 @@ class KernelBuilder(BlockBuilder):
 
     def load(self, value: Value, coordinates: Coordinates, guard: Expr | None, location: Location) -> Expr:
         """The element of a stored value, bound to a name."""
-        name = self.stored[value]
-        index = linear(value.type.shape, coordinates)
-        self.touch_buffer(name, value.type.dtype, "read")
+        name, index = self._place(value, coordinates, "read")
         self.note(index, "load")
         loaded = self.let(Load(value.type.dtype, name, index, guard, location), location)
         self.widen_all((loaded,))
@@ -132,11 +155,18 @@ class KernelBuilder(BlockBuilder):
 
     def store(self, value: Value, coordinates: Coordinates, element: Expr, location: Location) -> Store:
         """A store of a value's element (not yet added)."""
-        name = self.stored[value]
-        index = linear(value.type.shape, coordinates)
-        self.touch_buffer(name, value.type.dtype, "write")
+        name, index = self._place(value, coordinates, "write")
         self.note(index, "store")
-        return Store(name, index, element, nontemporal=streams(value, self.facts), location=location)
+        far = 0 if value in self.local else streams(value, self.facts)
+        return Store(name, index, element, nontemporal=far, location=location)
+
+    def _place(self, value: Value, coordinates: Coordinates, access: str) -> tuple[str, Size]:
+        """The buffer of a stored value and an element's index in it."""
+        name = self.stored[value]
+        if value in self.local:
+            return name, self.local[value].address(coordinates)
+        self.touch_buffer(name, value.type.dtype, access)
+        return name, linear(value.type.shape, coordinates)
 
     def widen(self, dtype: DType, axes: frozenset[str]) -> None:
         """Counts a value of a dtype that is not the same along some axes."""

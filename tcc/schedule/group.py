@@ -78,6 +78,11 @@ class Group:
     def nodes(self) -> frozenset[Node]:
         return frozenset(r.node for r in self.roots)
 
+    @property
+    def parts(self) -> tuple[Group, ...]:
+        """The groups that it is made of: itself."""
+        return (self,)
+
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
@@ -92,14 +97,15 @@ class Grouping:
         """What a group computes, in additions: its results, and its reductions with their operands; a term
         of a product counts two."""
         total: Size = 0
-        for root in group.roots:
-            if not self.items[root.node].reduces:
-                total = total + max(0, round(self.costs[root.node])) * root.node.results[0].type.size
-        for node, _ in group.reductions:
-            nest = self.items[node].nest
-            assert nest is not None
-            term = 2 if self.items[node].fused else max(1, round(self.costs[node]))
-            total = total + term * dim.product((*nest.space, *nest.reduce))
+        for part in group.parts:
+            for root in part.roots:
+                if not self.items[root.node].reduces:
+                    total = total + max(0, round(self.costs[root.node])) * root.node.results[0].type.size
+            for node, _ in part.reductions:
+                nest = self.items[node].nest
+                assert nest is not None
+                term = 2 if self.items[node].fused else max(1, round(self.costs[node]))
+                total = total + term * dim.product((*nest.space, *nest.reduce))
         return total
 
 

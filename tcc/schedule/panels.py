@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
-from tcc.ir.dtype import I64, DType
+from tcc.ir.dtype import DType
 from tcc.ir.forms import Coordinates
 from tcc.ir.scalar import Const, Expr, apply
 from tcc.schedule.axes import PlanLoop
@@ -13,7 +13,7 @@ from tcc.schedule.contract import Product, Sum
 from tcc.schedule.element import KernelBuilder, Task
 from tcc.schedule.group import coordinates_of
 from tcc.schedule.packing import Operand, Panel, factor
-from tcc.schedule.program import Alloc, Buffer, Position, Store
+from tcc.schedule.program import Alloc, Buffer, Store
 
 
 class PanelBuilder(KernelBuilder):
@@ -35,15 +35,7 @@ class PanelBuilder(KernelBuilder):
         self.left: Size = self.wide
 
     def size(self, size: Size, prefix: str, lower: int = 0, upper: Size | None = None) -> Size:
-        """A size as a let, so that it is computed once; itself where it is a number or one symbol."""
-        if isinstance(size, int) or isinstance(dim.sole_atom(size), dim.Symbol):
-            return size
-        return self.chosen(Position(I64, size), prefix, lower, upper)
-
-    def chosen(self, value: Expr, prefix: str, lower: int, upper: Size | None) -> Size:
-        """An integer expression as a size."""
-        name = self.new_let(value, self.at, prefix)
-        return dim.symbol(name.name, lower, upper)
+        return self.sized(size, self.at, prefix, lower, upper)
 
     def put_at(self, loop: PlanLoop, value: Size) -> None:
         """From here on the loop's axes are at a place."""

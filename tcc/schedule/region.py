@@ -10,7 +10,8 @@ from tcc.ir import forms
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.graph import Constant, Graph, Node, Value
-from tcc.schedule import buffers, control, opaque, row, scan, scatter
+from tcc.schedule import buffers, control, opaque, row, scan, scatter, strip
+from tcc.schedule.chain import chained
 from tcc.schedule.decision import Decision
 from tcc.schedule.element import Emitted, Task
 from tcc.schedule.facts import Facts
@@ -75,7 +76,7 @@ class Region:
     def run(self) -> list[Stmt]:
         """The statements; afterwards `views` has every output's place."""
         self.views.update(self.given)
-        self.grouping: Grouping = group(self.graph)
+        self.grouping: Grouping = chained(group(self.graph), self.graph.outputs, self.host.facts)
         self.last = self._last_uses()
         self.direct = self._direct()
         self.views.update(self.direct)
@@ -140,6 +141,7 @@ class Region:
         names, views = self.named(g)
         emitters: dict[str, Callable[[Task], list[Emitted]]] = {
             "row": row.emit,
+            "chain": strip.emit,
             "scan": scan.emit,
             "scatter": scatter.emit,
             "opaque": opaque.emit,

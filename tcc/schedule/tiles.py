@@ -53,11 +53,10 @@ class _Tiles(PanelBuilder):
         panels = self.size(dim.ceildiv(self.n, self.wide), "panels")
         others = dim.product([panels, *(x.extent for x in product.outer)])
         per: Size = self.tiles
-        if not isinstance(self.tiles, int) or self.tiles > LEAST_TILES:
+        if not self.task.inside and (not isinstance(self.tiles, int) or self.tiles > LEAST_TILES):
             pieces = dim.ceildiv(UNITS, dim.maximum(others, 1))
             per = self.size(dim.maximum(LEAST_TILES, dim.ceildiv(self.tiles, pieces)), "per", LEAST_TILES)
-        few = isinstance(self.tiles, int) and self.tiles <= LEAST_TILES
-        chunks: Size = 1 if few else self.size(dim.ceildiv(self.tiles, per), "chunks")
+        chunks: Size = 1 if per == self.tiles else self.size(dim.ceildiv(self.tiles, per), "chunks")
         units = others * chunks
         looped = units != 1
         unit: Size = 0
@@ -66,23 +65,14 @@ class _Tiles(PanelBuilder):
             axis = self.fresh("u")
             self.open(OpenLoop(axis, 0, units, mapping=mapping, location=self.at))
             unit = dim.axis(axis, units)
-        chunk, unit = self._digit(unit, chunks, "chunk", not product.outer and panels == 1)
-        panel, unit = self._digit(unit, panels, "panel", not product.outer)
+        chunk, unit = self.digit(unit, chunks, self.at, "chunk", not product.outer and panels == 1)
+        panel, unit = self.digit(unit, panels, self.at, "panel", not product.outer)
         for k, loop in enumerate(reversed(product.outer)):
-            value, unit = self._digit(unit, loop.extent, "at", k == len(product.outer) - 1)
+            value, unit = self.digit(unit, loop.extent, self.at, "at", k == len(product.outer) - 1)
             self.put_at(loop, value)
         self._panel(panel, chunk * per, self.tiles if chunks == 1 else dim.minimum(self.tiles, chunk * per + per))
         if looped:
             self.close()
-
-    def _digit(self, unit: Size, extent: Size, prefix: str, last: bool) -> tuple[Size, Size]:
-        """The last digit of a mixed-radix number, and the rest of it."""
-        if extent == 1:
-            return 0, unit
-        if last:
-            return unit, 0
-        rest = self.size(dim.floordiv(unit, extent), "rest")
-        return self.size(unit - rest * extent, prefix, 0, extent - 1), rest
 
     def _mapping(self, units: Size, row: Size) -> Mapping:
         """Whether and in which pieces units are shared: ``row`` is the cost of one row of a unit."""
@@ -158,7 +148,7 @@ class _Tiles(PanelBuilder):
         whole = conditions[0]
         for c in conditions[1:]:
             whole = apply("and", whole, c)
-        return self.chosen(self.bind(SCALARS.cast(whole, I64), self.at), "direct", 0, 1)
+        return self.chosen(self.bind(SCALARS.cast(whole, I64), self.at), self.at, "direct", 0, 1)
 
     # --- rows and tiles -----------------------------------------------------------------------------
 

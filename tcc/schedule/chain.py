@@ -1,0 +1,199 @@
+"""Chains: groups whose large results only the next ones read, a block of rows at a time.
+
+Scores, their softmax and its product with the values are three groups. What is between them grows with
+the product of two lengths, and each row of it is made and used on its own: so all three go through one
+block of rows, whose part of it stays in the cache, before the next block is begun (the idea of
+FlashAttention, Dao et al., 2022, with whole rows in the second cache in the place of an online softmax).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from tcc.ir import dim
+from tcc.ir.dim import Size
+from tcc.ir.forms import Coordinates
+from tcc.ir.graph import Value
+from tcc.schedule.decision import Decision
+from tcc.schedule.facts import Facts
+from tcc.schedule.group import Group, Grouping, plain_axes
+
+ROWS = 64
+"""Rows of a block, about: each operand that all rows share is read once for each block."""
+WORTH = 4
+"""How often an element of what stays in the cache would have gone through memory."""
+
+Line = tuple[str, ...]
+"""An axis that all groups of a chain have, under each one's name."""
+
+
+@dataclass(eq=False)
+class Chain(Group):
+    """Groups that share a kernel's outermost loop, in order. ``roots`` and ``reads`` are those in memory.
+
+    ``lines`` are axes of all ``members``, the last of them in blocks; ``local`` the values that stay inside;
+    ``turned``: their rows are neighbours in memory.
+    """
+
+    members: tuple[Group, ...] = ()
+    lines: tuple[Line, ...] = ()
+    local: tuple[Value, ...] = ()
+    turned: bool = False
+
+    @property
+    def parts(self) -> tuple[Group, ...]:
+        return self.members
+
+    def extents(self) -> tuple[Size, ...]:
+        """The extent of each line."""
+        first = self.members[0]
+        return tuple(first.extent(line[0]) for line in self.lines)
+
+
+def chained(grouping: Grouping, needed: Sequence[Value], facts: Facts) -> Grouping:
+    """The grouping with chains where they pay."""
+    finder = _Finder(grouping, frozenset(needed), facts)
+    chains = finder.chains()
+    inside = {g: c for c in chains for g in c.members}
+    groups: list[Group] = []
+    for g in grouping.groups:
+        chain = inside.get(g)
+        if chain is None:
+            groups.append(g)
+        elif g is chain.members[-1]:
+            groups.append(chain)
+    return replace(grouping, groups=tuple(groups))
+
+
+@dataclass
+class _Finder:
+    grouping: Grouping
+    needed: frozenset[Value]
+    facts: Facts
+    readers: dict[Value, list[Group]] = field(default_factory=dict[Value, "list[Group]"])
+
+    def __post_init__(self) -> None:
+        for g in self.grouping.groups:
+            for value in g.reads:
+                self.readers.setdefault(value, []).append(g)
+
+    def chains(self) -> list[Chain]:
+        found: list[Chain] = []
+        used: set[Group] = set()
+        for g in self.grouping.groups:
+            chain = None if g in used else self._from(g)
+            if chain is not None and used.isdisjoint(chain.members):
+                found.append(chain)
+                used.update(chain.members)
+        return found
+
+    def _from(self, first: Group) -> Chain | None:
+        """The longest chain that begins with a product and pays."""
+        if not self._fits(first) or not any(self.grouping.items[n].fused for n, _ in first.reductions):
+            return None
+        members = [first]
+        lines: list[Line] = [(a.name,) for a in first.space if a.name not in first.unrolled]
+        best: Chain | None = None
+        while (found := self._next(members)) is not None and self._fits(found):
+            lines = [(*line, name) for line in lines if (name := self._continued(members, line, found))]
+            if not lines:
+                break
+            members.append(found)
+            chain = self._chain(tuple(members), tuple(lines))
+            best = chain if self._pays(chain) else best
+        return best
+
+    def _fits(self, g: Group) -> bool:
+        return g.kind == "row" and all(r.piece is None for r in g.roots) and all(a.extent != 0 for a in g.axes)
+
+    def _next(self, members: Sequence[Group]) -> Group | None:
+        """The only group outside that reads what the members make."""
+        made = [v for g in members for r in g.roots for v in r.node.results]
+        outside = {g for v in made for g in self.readers.get(v, ()) if g not in members}
+        return next(iter(outside)) if len(outside) == 1 else None
+
+    def _continued(self, members: Sequence[Group], line: Line, reader: Group) -> str:
+        """The reader's name of a line: the axis that it reads each member's results at; empty if there is none."""
+        names: set[str] = set()
+        for g, name in zip(members, line, strict=True):
+            for root in g.roots:
+                places = [k for k, c in enumerate(root.coordinates) if plain_axes((c,)) == (name,)]
+                for value in root.node.results:
+                    for at in reader.reads.get(value, ()):
+                        if len(places) != 1 or plain_axes(at) is None:
+                            return ""
+                        names.update(plain_axes((at[places[0]],)) or ("",))
+        fitting = {a.name for a in reader.space if a.name not in reader.unrolled}
+        return next(iter(names)) if len(names) == 1 and names <= fitting else ""
+
+    def _chain(self, members: tuple[Group, ...], lines: tuple[Line, ...]) -> Chain:
+        last = members[-1]
+        made = {v: g for g in members[:-1] for r in g.roots for v in r.node.results}
+        local = tuple(v for v in made if v not in self.needed)
+        reads: dict[Value, dict[Coordinates, frozenset[str]]] = {}
+        for g in members:
+            for value, places in g.reads.items():
+                if value not in made:
+                    reads.setdefault(value, {}).update(places)
+        roots = [r for g in members for r in g.roots if g is last or not set(r.node.results) <= set(local)]
+        decisions = [d for g in members for d in g.decisions]
+        chain = Chain("chain", [], None, roots, reads=reads, decisions=decisions, members=members, lines=lines)
+        chain.local = tuple(v for v in local if not any(v in r.node.results for r in roots))
+        chain.turned = self._is_turned(chain)
+        subject = f"{members[0].roots[0].node.op.name} … {last.roots[0].node.op.name}"
+        reason = "each row of what lies between is made and read on its own, and a block of them stays in the cache"
+        about = chain.extents()[-1]
+        chain.decisions.append(Decision("fuse", subject, f"a block of rows of {about} at a time", reason))
+        return chain
+
+    def _is_turned(self, chain: Chain) -> bool:
+        """Whether the first product's operand that all rows share would have to be turned round for its results
+        to be rows in memory; the operand of the block is turned round instead, which is less."""
+        first, block = chain.members[0], chain.lines[-1][0]
+        reduced = set(first.reduced or ())
+        for places in first.reads.values():
+            for at in places:
+                inside = {s.name for c in at for s in dim.symbols(c)}
+                if block in inside or not inside & reduced or not at:
+                    continue
+                if {s.name for s in dim.symbols(at[-1])} & reduced:
+                    return True
+        return False
+
+    def _pays(self, chain: Chain) -> bool:
+        """Whether what stays in the cache is more than what is read again for each block."""
+        inside = {v for g in chain.members[:-1] for r in g.roots for v in r.node.results}
+        kept: Size = 0
+        whole: Size = 0
+        for g, k in zip(chain.members, range(len(chain.members)), strict=True):
+            names = {line[k] for line in chain.lines}
+            for root in g.roots:
+                for value in root.node.results:
+                    if value in inside:
+                        row = [g.extent(n) for n in root.over if n not in names]
+                        kept = kept + ROWS * dim.product(row)
+                        whole = whole + value.type.size * value.type.dtype.bytes
+        if not isinstance(kept, int) or kept > 0:
+            again = self._read_again(chain)
+            small = isinstance(whole, int) and whole <= self.facts.l2 // 4
+            return not small and dim.nonnegative(WORTH * kept - again)
+        return False
+
+    def _read_again(self, chain: Chain) -> Size:
+        """Elements of operands that each block reads anew."""
+        total: Size = 0
+        for k, g in enumerate(chain.members):
+            names = {line[k] for line in chain.lines}
+            block = chain.lines[-1][k]
+            for value, places in g.reads.items():
+                if value not in chain.reads:
+                    continue
+                for at in places:
+                    inside = [{s.name for s in dim.symbols(c)} for c in at]
+                    if any(block in found for found in inside):
+                        continue
+                    extents = [e for e, found in zip(value.type.shape, inside, strict=True) if not found & names]
+                    total = total + dim.product(extents)
+                    break
+        return total

@@ -1,0 +1,154 @@
+"""The kernel of a chain: an outermost loop over blocks of rows, and each group's loops for one block inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from tcc.ir import dim
+from tcc.ir.dim import Size
+from tcc.ir.dtype import F32
+from tcc.ir.forms import Coordinates
+from tcc.ir.graph import Value
+from tcc.schedule import buffers, row, walk
+from tcc.schedule.block import BlockBuilder, OpenLoop
+from tcc.schedule.chain import ROWS, Chain
+from tcc.schedule.element import Emitted, Local, Task
+from tcc.schedule.group import Axis, Group, Root, plain_axes
+from tcc.schedule.program import Alloc, Block, Buffer, Loop, Parallel, Parameter, Serial
+
+NEAR = 4 << 10
+"""Bytes of a local buffer up to which it lies on the stack."""
+
+
+def emit(task: Task) -> list[Emitted]:
+    """The kernel of a chain."""
+    assert isinstance(task.group, Chain)
+    return [_Strips(task, task.group).emit()]
+
+
+class _Strips(BlockBuilder):
+    def __init__(self, task: Task, chain: Chain) -> None:
+        super().__init__(task.taken)
+        self.task, self.chain = task, chain
+        self.at = task.node.location
+        self.stored = dict(task.stored)
+        self.local: dict[Value, Local] = {}
+        self.rooms: dict[str, Buffer] = {}
+        self.parameters: dict[str, Parameter] = {}
+
+    def emit(self) -> Emitted:
+        """The finished kernel."""
+        *batch, rows = self.chain.extents()
+        most = self._rows()
+        blocks = self.sized(dim.ceildiv(rows, most), self.at, "blocks")
+        units = dim.product([*batch, blocks])
+        unit: Size = 0
+        if units != 1:
+            axis = self.fresh("u")
+            self.open(OpenLoop(axis, 0, units, mapping=Parallel(), location=self.at))
+            unit = dim.axis(axis, units)
+        block, unit = self.digit(unit, blocks, self.at, "block", not batch)
+        places: list[Size] = []
+        for k, extent in enumerate(reversed(batch)):
+            at, unit = self.digit(unit, extent, self.at, "at", k == len(batch) - 1)
+            places.insert(0, at)
+        start = self.sized(block * most, self.at, "start", 0, dim.maximum(rows - 1, 0))
+        count = self.sized(dim.minimum(most, rows - start), self.at, "rows", 1, most)
+        bodies = [self._member(k, [*places, start], most, count) for k in range(len(self.chain.members))]
+        for room in self.rooms.values():
+            self.add(Alloc(room))
+        for body in bodies:
+            for stmt in body:
+                self.add(stmt)
+        if units != 1:
+            self.close()
+        return Emitted(self.block(), tuple(sorted(self.parameters.values(), key=lambda p: p.access != "read")))
+
+    def _rows(self) -> int:
+        """Rows of a block: whole tiles of a product."""
+        facts = self.task.facts
+        wide = facts.lanes(F32) * (3 if facts.registers >= 32 else 2)
+        return wide * -(-ROWS // wide)
+
+    # --- members ------------------------------------------------------------------------------------
+
+    def _member(self, number: int, places: Sequence[Size], most: int, count: Size) -> Block:
+        """A member's loops for one block: its lines stand at ``places``, the last one goes on for ``count`` rows."""
+        chain, task = self.chain, self.task
+        g, names = chain.members[number], [line[number] for line in chain.lines]
+        rows = Axis(f"{names[-1]}_rows", count)
+        at = dict(zip(names, places, strict=True))
+        at[names[-1]] = at[names[-1]] + rows.symbol
+        self._box(g, names, places, most)
+        group = Group(
+            g.kind,
+            [rows if a.name == names[-1] else a for a in g.axes if a.name == names[-1] or a.name not in names],
+            g.reduced,
+            [Root(r.node, _placed(r.coordinates, at)) for r in g.roots],
+            [(n, _placed(c, at)) for n, c in g.reductions],
+            g.unrolled,
+            decisions=chain.decisions,
+        )
+        inside = Task(group, task.grouping, self.stored, task.facts, task.messages, tuple(self.taken), True, self.local)
+        (emitted,) = row.emit(inside)
+        body = _serial(emitted.body)
+        self.taken |= walk.defined_names(body)
+        self.taken |= {s.buffer.name for s in walk.statements(body) if isinstance(s, Alloc)}
+        for p in emitted.parameters:
+            known = self.parameters.get(p.name, p)
+            self.parameters[p.name] = p if known.access == p.access else replace(p, access="update")
+        return self._in_place(number, group, body)
+
+    def _box(self, g: Group, names: Sequence[str], places: Sequence[Size], most: int) -> None:
+        """Room for the block's part of what a member makes."""
+        for root in g.roots:
+            for value in root.node.results:
+                if value not in self.chain.local:
+                    continue
+                known = [plain_axes((c,)) or ("",) for c in root.coordinates]
+                lines = [names.index(n) if n in names else None for (n,) in known]
+                block = lines.index(len(names) - 1)
+                origin = tuple(0 if n is None else places[n] for n in lines)
+                extents = [e if n is None else 1 for n, e in zip(lines, value.type.shape, strict=True)]
+                extents[block] = most
+                order = list(range(len(lines)))
+                if self.chain.turned:
+                    order.append(order.pop(block))
+                name = self.fresh("t")
+                self.stored[value] = name
+                self.local[value] = Local(origin, tuple(extents), tuple(order))
+                size = self.local[value].size
+                near = isinstance(size, int) and size * value.type.dtype.bytes <= NEAR
+                self.rooms[name] = Buffer(name, value.type.dtype, size, "scratch" if near else "worker")
+
+    def _in_place(self, number: int, group: Group, body: Block) -> Block:
+        """Boxes over those that are read for the last time by this member, at the same places."""
+        later = {v for g in self.chain.members[number + 1 :] for v in g.reads}
+        dying = [v for v in self.chain.members[number].reads if v in self.local and v not in later]
+        for root in group.roots:
+            for value in root.node.results:
+                for operand in dying:
+                    if value not in self.local or value.type.dtype != operand.type.dtype:
+                        continue
+                    old, new = self.stored[operand], self.stored[value]
+                    if self.rooms[old].size != self.rooms[new].size or not buffers.may_share(body, old, new):
+                        continue
+                    body = buffers.renamed(body, new, old)
+                    self.stored[value] = old
+                    del self.rooms[new]
+                    dying.remove(operand)
+                    break
+        return body
+
+
+def _placed(coordinates: Coordinates, places: Mapping[str, Size]) -> Coordinates:
+    return tuple(dim.substitute(c, places) for c in coordinates)
+
+
+def _serial(body: Block) -> Block:
+    """The loops of a kernel as part of another one, which is shared among workers as a whole."""
+    last = body[-1]
+    if isinstance(last, Loop) and isinstance(last.mapping, Parallel):
+        return (*body[:-1], replace(last, mapping=Serial()))
+    return body

@@ -1,0 +1,52 @@
+"""Chains of groups that meet in a large value: which become one kernel, and what that computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tcc import ops
+from tests.schedule.chains import CASES, layers
+from tests.schedule.scheduled import AVX2, check, program_of
+
+SIZES = {"g": 2, "h": 2, "n": 67, "m": 11}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_chain_is_one_kernel(name: str) -> None:
+    build, specs = CASES[name]
+    program = program_of(build, *specs)
+    assert len(program.kernels) == 1
+    (entry,) = program.entries
+    assert entry.workspace == 0
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_chain_computes_what_the_graph_does(name: str) -> None:
+    build, specs = CASES[name]
+    check(build, *specs, sizes=SIZES, facts=AVX2)
+
+
+@pytest.mark.parametrize(("n", "m"), [(0, 3), (3, 0), (1, 1), (64, 7), (65, 1)])
+def test_blocks_of_any_size(n: int, m: int) -> None:
+    build, specs = CASES["masked"]
+    check(build, *specs, sizes={"h": 1, "n": n, "m": m}, facts=AVX2)
+
+
+def test_weights_that_would_be_read_for_each_block_are_no_chain() -> None:
+    program = program_of(layers, "f32[n, 768]", "f32[768, 3072]", "f32[3072, 768]")
+    assert len(program.kernels) == 2
+
+
+def test_what_fits_into_the_cache_is_no_chain() -> None:
+    program = program_of(ops.attention, "f32[2, 16, 12]", "f32[2, 16, 12]", "f32[2, 16, 12]")
+    assert len(program.kernels) > 1
+
+
+def test_a_value_that_others_read_is_in_memory() -> None:
+    def build(x: Any, a: Any, b: Any) -> Any:
+        hidden = ops.maximum(ops.matmul(x, a), 0)
+        return ops.matmul(hidden, b), ops.sum(hidden, 0)
+
+    check(build, "f32[n, 12]", "f32[12, 16]", "f32[16, 5]", sizes={"n": 66})
