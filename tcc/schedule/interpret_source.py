@@ -13,9 +13,12 @@ from tcc.ir.scalar import COMBINES
 from tcc.schedule import interpret_scalar as scalar
 from tcc.schedule import walk
 from tcc.schedule.interpret_expression import Combiner, ExpressionSource
+from tcc.schedule.interpret_tile import Matrix, multiply
 from tcc.schedule.program import (
     Alloc,
+    Barrier,
     Block,
+    Blocks,
     Call,
     Carry,
     Check,
@@ -25,10 +28,13 @@ from tcc.schedule.program import (
     Kernel,
     Let,
     Loop,
+    Panel,
     Parallel,
     Stmt,
     Store,
     Switch,
+    TileOp,
+    Warps,
 )
 
 
@@ -37,7 +43,7 @@ class Source(ExpressionSource):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.globals |= {"scan": _scan, "tree": _tree}
+        self.globals |= {"scan": _scan, "tree": _tree, "matrix": Matrix, "multiply": multiply}
         self.indices: dict[str, Symbol] = {}
         self.defined: set[str] = set()
 
@@ -102,6 +108,10 @@ class Source(ExpressionSource):
                 self.line(f"b_{buffer.name}, w_{buffer.name} = {made}")
             case Loop():
                 self._loop(statement)
+            case TileOp():
+                self._tile(statement)
+            case Barrier():
+                pass
             case Switch():
                 index = self.fresh()
                 self.line(f"{index} = {self.index(statement.index, statement.location)}")
@@ -116,6 +126,17 @@ class Source(ExpressionSource):
             case Copy():
                 sizes = (statement.source.offset, statement.target.offset, statement.count)
                 self.line(f"run.copy({self.constant(statement)}, *{self._ints(sizes, statement.location)})")
+
+    def _tile(self, op: TileOp) -> None:
+        m, n, k = op.shape
+        fail = f"lambda *at: run.bad_access(*at, {self.location(op.location)})"
+
+        def matrix(panel: Panel, rows: int, columns: int) -> str:
+            place = self._ints((panel.offset, panel.row, panel.column), op.location)
+            return f'matrix("{panel.buffer}", b_{panel.buffer}, w_{panel.buffer}, {place}, {rows}, {columns})'
+
+        parts = (matrix(op.acc, m, n), matrix(op.a, m, k), matrix(op.b, k, n))
+        self.line(f"multiply({', '.join(parts)}, {fail})")
 
     def _ints(self, sizes: Iterable[Size], location: Location) -> str:
         return "(" + "".join(self.index(s, location) + ", " for s in sizes) + ")"
@@ -176,7 +197,7 @@ class Source(ExpressionSource):
         if partials > 1 and any(c.prefix for c in loop.carries):
             self._prefix_when_split(loop, lo, hi, plain, split, parts)
         else:
-            turned = isinstance(loop.mapping, Parallel)
+            turned = isinstance(loop.mapping, (Parallel, Blocks, Warps))
             span = f"range({hi} - 1, {lo} - 1, -1)" if turned else f"range({lo}, {hi})"
             self.line(f"for {axis} in {span}:")
             self.depth += 1

@@ -24,6 +24,7 @@ from tcc.schedule.program import (
     Stmt,
     Store,
     Switch,
+    TileOp,
 )
 from tcc.schedule.text import to_text
 
@@ -74,6 +75,9 @@ def _statement(stmt: Stmt, names: Names) -> Stmt:
             return replace(stmt, body=_renamed(stmt.body, names), carries=carries, while_=while_)
         case Switch():
             return replace(stmt, cases=tuple(_renamed(c, names) for c in stmt.cases))
+        case TileOp():
+            panels = (replace(p, buffer=names.get(p.buffer, p.buffer)) for p in (stmt.acc, stmt.a, stmt.b))
+            return replace(stmt, **dict(zip(("acc", "a", "b"), panels, strict=True)))
         case _:
             return stmt
 

@@ -14,7 +14,9 @@ from tcc.schedule.parse_expression import Scope, SpellingError, read_exprs, read
 from tcc.schedule.parse_lines import Line, line_error, read_lines
 from tcc.schedule.program import (
     Alloc,
+    Barrier,
     Block,
+    Blocks,
     Buffer,
     Call,
     Carry,
@@ -25,6 +27,8 @@ from tcc.schedule.program import (
     Kernel,
     Let,
     Loop,
+    Mapping,
+    Panel,
     Parallel,
     Parameter,
     Program,
@@ -32,14 +36,16 @@ from tcc.schedule.program import (
     Stmt,
     Store,
     Switch,
+    TileOp,
     View,
+    Warps,
 )
 
 _WITHIN = r"(?: within (?P<lower>-?\d+)\.\.(?P<upper>.*?))?"
 _LET = re.compile(rf"let (?P<name>\w+){_WITHIN} = (?P<value>.*)")
 _FOR = re.compile(
     rf"for (?P<axis>\w+) in (?P<lo>.*?)\.\.(?P<hi>.*?){_WITHIN}(?: lanes (?P<lanes>\d+))?(?: copies (?P<copies>\d+))?"
-    r"(?P<unrolled> unrolled)?(?: parallel (?P<grain>.*))?"
+    r"(?P<unrolled> unrolled)?(?: parallel (?P<grain>.*)| blocks (?P<threads>\d+)|(?P<warps> warps))?"
 )
 _CARRY = re.compile(
     r"(?P<word>carry|reduce|scan) (?P<names>.*?) = (?P<init>.*?) (?:->|<(?P<combine>\w+)>) (?P<update>.*)"
@@ -50,6 +56,8 @@ _STORE = re.compile(
 )
 _BUFFER = re.compile(r"(?P<name>\w+): (?P<dtype>\w+)\[(?P<size>.*)\] (?P<space>\w+)(?: at (?P<offset>.*))?")
 _CALL = re.compile(r"call (?P<kernel>\w+)\((?P<views>[^;]*)(?:; (?P<sizes>.*))?\)")
+_TILE = re.compile(r"tile (?P<acc>.*?) \+= (?P<a>.*?) @ (?P<b>.*?) (?P<m>\d+)x(?P<n>\d+)x(?P<k>\d+)")
+_PANEL = re.compile(r"(?P<buffer>\w+)\[(?P<offset>.*?); (?P<strides>.*)\]")
 _COPY = re.compile(r"copy (?P<count>.*?): (?P<target>.*) = (?P<source>.*)")
 _KERNEL = re.compile(r"kernel (?P<name>\w+)\((?P<parameters>[^;]*)(?:; (?P<symbols>.*))?\)")
 _ENTRY = re.compile(r"entry (?P<name>\w+)\((?P<symbols>.*)\)")
@@ -203,6 +211,13 @@ class _Reader:
             return Alloc(self.buffer(rest, scope)[0])
         if word == "for":
             return self.loop(line, scope)
+        if word == "tile":
+            match = _match(_TILE, text, "tile c[0; n, 1] += a[0; k, 1] @ b[0; n, 1] 16x8x16")
+            shape = (int(match["m"]), int(match["n"]), int(match["k"]))
+            acc, a, b = (self.panel(match[p], scope) for p in ("acc", "a", "b"))
+            return TileOp(acc, a, b, shape, at)
+        if text == "barrier":
+            return Barrier(at)
         if word == "switch":
             cases = [self.block(c.inside, scope.inner()) for c in line.inside if c.text.startswith("case")]
             return Switch(self.size(rest, scope), tuple(cases), at)
@@ -225,6 +240,11 @@ class _Reader:
             at,
         )
 
+    def panel(self, text: str, scope: Scope) -> Panel:
+        match = _match(_PANEL, text, "a[0; k, 1]")
+        row, column = (self.size(s, scope) for s in _split(match["strides"]))
+        return Panel(match["buffer"], self.size(match["offset"], scope), row, column)
+
     def view(self, text: str, scope: Scope) -> View:
         match = _match(re.compile(r"(\w+)(?:\[(.*)\])?"), text, "a buffer")
         return View(match[1], self.size(match[2], scope) if match[2] else 0)
@@ -232,8 +252,11 @@ class _Reader:
     def loop(self, line: Line, scope: Scope) -> Loop:
         match = _match(_FOR, line.text, "for axis in lo..hi")
         lo, hi = self.size(match["lo"], scope), self.size(match["hi"], scope)
-        grain = match["grain"]
-        mapping = Parallel(self.size(grain, scope)) if grain else Serial()
+        mapping: Mapping = Warps() if match["warps"] else Serial()
+        if match["grain"]:
+            mapping = Parallel(self.size(match["grain"], scope))
+        elif match["threads"]:
+            mapping = Blocks(int(match["threads"]))
         inner = scope.inner()
         self.define(match, match["axis"], lo if isinstance(lo, int) else 0, hi - 1, inner)
         heads = [x for x in line.inside if re.match(r"(carry|reduce|scan|while) ", x.text)]

@@ -18,8 +18,9 @@ from tcc.schedule.decision import Decision
 
 # Spaces a buffer may live in. ``argument``: the caller's input or output; ``weight``: constant data;
 # ``state``: a state's storage; ``arena``: the call's workspace; ``worker``: the workspace of one
-# worker; ``scratch``: the stack (≤ 16 KiB, static size); ``register``: never in memory.
-SPACES = ("argument", "weight", "state", "arena", "worker", "scratch", "register")
+# worker; ``scratch``: the stack (≤ 16 KiB, static size); ``shared``: the memory of one block of
+# threads; ``register``: never in memory.
+SPACES = ("argument", "weight", "state", "arena", "worker", "scratch", "shared", "register")
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class If:
 
 @dataclass(frozen=True)
 class Alloc:
-    """A buffer of space scratch, register or worker, live in the rest of the block. Uninitialised."""
+    """A buffer of space scratch, shared, register or worker, live in the rest of the block. Uninitialised."""
 
     buffer: Buffer
 
@@ -147,7 +148,28 @@ class Parallel:
     grain: Size = 1
 
 
-Mapping = Union[Serial, Parallel]
+@dataclass(frozen=True)
+class Blocks:
+    """Iterations in any order, each by a block of ``threads`` threads, which are the lanes inside.
+
+    Outermost loop of a kernel only, and never with carries: `Parallel` on a GPU.
+    """
+
+    threads: int
+
+
+@dataclass(frozen=True)
+class Warps:
+    """Iterations in any order, each by one warp of the block: as many as the block has.
+
+    The lanes of the loops inside are the warp's threads.
+    """
+
+
+WARP = 32
+"""The threads of a warp."""
+
+Mapping = Union[Serial, Parallel, Blocks, Warps]
 
 
 @dataclass(frozen=True)
@@ -169,6 +191,37 @@ class Loop:
     carries: tuple[Carry, ...] = ()
     while_: Expr | None = None
     unrolled: bool = False
+    location: Location = field(default=UNKNOWN, compare=False)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A matrix in a buffer: row i, column j is the element ``offset + i·row + j·column``."""
+
+    buffer: str
+    offset: Size
+    row: Size
+    column: Size
+
+
+@dataclass(frozen=True)
+class TileOp:
+    """``acc += a @ b`` for matrices of ``shape`` (m, n, k): m·k times k·n, by one machine instruction.
+
+    The products are exact; how their sum is rounded and ordered is the machine's.
+    """
+
+    acc: Panel
+    a: Panel
+    b: Panel
+    shape: tuple[int, int, int]
+    location: Location = field(default=UNKNOWN, compare=False)
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """All threads of a block have done what is before it when any does what is after it."""
+
     location: Location = field(default=UNKNOWN, compare=False)
 
 
@@ -216,7 +269,7 @@ class Copy:
     decisions: tuple[Decision, ...] = field(default=(), compare=False)
 
 
-Stmt = Union[Let, Store, Check, If, Alloc, Loop, Switch, Call, Copy]
+Stmt = Union[Let, Store, Check, If, Alloc, Loop, TileOp, Barrier, Switch, Call, Copy]
 Block = tuple[Stmt, ...]
 
 
@@ -239,7 +292,8 @@ class Parameter:
 class Kernel:
     """A nest of loops over buffer parameters and integer ``symbols``; ``body`` is one machine function.
 
-    No Call and no Copy inside. A `Parallel` loop may only be the body's outermost and last statement.
+    No Call and no Copy inside. A `Parallel` or `Blocks` loop may only be the body's outermost and last
+    statement.
     """
 
     name: str

@@ -21,7 +21,9 @@ from tcc.schedule import walk
 from tcc.schedule.parse import parse
 from tcc.schedule.program import (
     Alloc,
+    Barrier,
     Block,
+    Blocks,
     Call,
     Carry,
     Check,
@@ -32,13 +34,16 @@ from tcc.schedule.program import (
     Let,
     Load,
     Loop,
+    Panel,
     Parallel,
     Position,
     Program,
     Stmt,
     Store,
     Switch,
+    TileOp,
     View,
+    Warps,
 )
 
 __all__ = ["expr_text", "parse", "to_text"]
@@ -214,6 +219,11 @@ class _Printer:
                 yield f"{indent}alloc {b.name}: {b.dtype}[{b.size}] {b.space}"
             case Loop():
                 yield from self.loop(statement, indent)
+            case TileOp(acc, a, b, (m, n, k), location):
+                product = f"{_panel(a)} @ {_panel(b)} {m}x{n}x{k}"
+                yield f"{indent}tile {_panel(acc)} += {product}{self.at(location)}"
+            case Barrier(location):
+                yield f"{indent}barrier{self.at(location)}"
             case Switch(index, cases, location):
                 yield f"{indent}switch {index}{self.at(location)}"
                 for number, case in enumerate(cases):
@@ -233,13 +243,25 @@ class _Printer:
         parts += [f"lanes {loop.lanes}"] if loop.lanes != 1 else []
         parts += [f"copies {loop.copies}"] if loop.copies != 1 else []
         parts += ["unrolled"] if loop.unrolled else []
-        parts += [f"parallel {loop.mapping.grain}"] if isinstance(loop.mapping, Parallel) else []
+        match loop.mapping:
+            case Parallel(grain):
+                parts.append(f"parallel {grain}")
+            case Blocks(threads):
+                parts.append(f"blocks {threads}")
+            case Warps():
+                parts.append("warps")
+            case _:
+                pass
         yield indent + " ".join(parts) + self.at(loop.location)
         for carry in loop.carries:
             yield indent + "  " + _carry(carry) + self.at(carry.location)
         if loop.while_ is not None:
             yield f"{indent}  while {expr_text(loop.while_)}"
         yield from self.block(loop.body, indent + "  ")
+
+
+def _panel(panel: Panel) -> str:
+    return f"{panel.buffer}[{panel.offset}; {panel.row}, {panel.column}]"
 
 
 def _view(view: View) -> str:

@@ -9,7 +9,9 @@ from tcc.ir.scalar import Expr
 from tcc.schedule import walk
 from tcc.schedule.program import (
     Alloc,
+    Barrier,
     Block,
+    Blocks,
     Buffer,
     Call,
     Check,
@@ -23,6 +25,8 @@ from tcc.schedule.program import (
     Stmt,
     Store,
     Switch,
+    TileOp,
+    Warps,
 )
 from tcc.schedule.verify_entry import verify_entry
 from tcc.schedule.verify_expression import (
@@ -34,7 +38,8 @@ from tcc.schedule.verify_expression import (
     check_size,
     check_uniform,
 )
-from tcc.schedule.verify_loop import check_carries, check_loop, loop_place
+from tcc.schedule.verify_loop import check_carries, check_loop, is_split, loop_place
+from tcc.schedule.verify_threads import check_near, check_tile, threads_of
 
 SCRATCH_BYTES = 16 << 10
 KERNEL_SCRATCH_BYTES = 64 << 10
@@ -107,6 +112,12 @@ class _Statements:
                 return self.alloc(buffer, place)
             case Loop():
                 return self.loop(statement, place)
+            case TileOp():
+                check_tile(statement, place)
+            case Barrier(location):
+                apart = any(x.lanes > 1 or isinstance(x.mapping, Warps) for x in place.loops)
+                if apart or not any(isinstance(x.mapping, Blocks) for x in place.loops):
+                    raise place.fail("a barrier", "it is not for all threads of a block", location)
             case Switch(index, cases, location):
                 check_uniform(place, index, "a switch", location)
                 if not cases:
@@ -127,13 +138,15 @@ class _Statements:
     def alloc(self, buffer: Buffer, place: Place) -> Place:
         what = f"alloc of '{buffer.name}'"
         check_size(place, buffer.size, UNKNOWN)
-        if buffer.space not in ("scratch", "register", "worker"):
+        if buffer.space not in ("scratch", "shared", "register", "worker"):
             raise place.fail(what, f"space '{buffer.space}' is not made by an alloc", UNKNOWN)
         if buffer.space != "worker" and not isinstance(buffer.size, int):
             raise place.fail(what, f"{buffer.space} memory has a static size, not {buffer.size}", UNKNOWN)
         if isinstance(buffer.size, int) and buffer.space != "worker":
             size = buffer.size * buffer.dtype.bytes
-            if not 0 <= size <= SCRATCH_BYTES:
+            if buffer.space == "shared" or (buffer.space == "register" and threads_of(place)):
+                check_near(place, what, buffer.space, size)
+            elif not 0 <= size <= SCRATCH_BYTES:
                 raise place.fail(f"{what} takes {size} bytes", f"scratch has at most {SCRATCH_BYTES}", UNKNOWN)
         if any(x.lanes > 1 or x.copies > 1 for x in place.loops):
             raise place.fail(what, "it is inside a loop with lanes or copies", UNKNOWN)
@@ -155,7 +168,7 @@ class _Statements:
             if buffer.access == "write":
                 raise place.fail(what, "it combines with what is there, and the parameter is only written", at)
         for position, loop in enumerate(place.loops):
-            if position < buffer.depth or not _split(loop):
+            if position < buffer.depth or not is_split(loop):
                 continue
             if loop.axis not in depends:
                 raise place.fail(what, f"the loop over '{loop.axis}' is split and the index does not depend on it", at)
@@ -164,7 +177,7 @@ class _Statements:
 
     def shared(self, store: Store, loop: Loop, innermost: bool, place: Place) -> None:
         what = f"the shared store to '{store.buffer}[{store.index}]'"
-        if isinstance(loop.mapping, Parallel) or not innermost:
+        if isinstance(loop.mapping, (Parallel, Blocks)) or not innermost:
             raise place.fail(what, f"the loop over '{loop.axis}' is split and not the innermost one", store.location)
         inside = dim.symbols(store.index)
         axis = next((dim.of_atom(x) for x in inside if x.name == loop.axis), 0)
@@ -176,13 +189,9 @@ class _Statements:
 
     def loop(self, loop: Loop, place: Place) -> Place:
         check_loop(place, loop)
-        if isinstance(loop.mapping, Parallel) and loop is not self.kernel.body[-1]:
+        if isinstance(loop.mapping, (Parallel, Blocks)) and loop is not self.kernel.body[-1]:
             raise place.fail(
                 f"the parallel loop over '{loop.axis}'", "it is not the kernel's last statement", loop.location
             )
         end = self.block(loop.body, loop_place(place, loop))
         return check_carries(place, loop, end)
-
-
-def _split(loop: Loop) -> bool:
-    return loop.lanes > 1 or loop.copies > 1 or isinstance(loop.mapping, Parallel)

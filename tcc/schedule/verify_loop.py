@@ -8,11 +8,12 @@ from tcc.ir import dim
 from tcc.ir.dtype import BOOL, DType
 from tcc.ir.scalar import Expr, Name
 from tcc.schedule import walk
-from tcc.schedule.program import Block, Carry, Let, Load, Loop, Parallel, Position
+from tcc.schedule.program import Block, Blocks, Carry, Let, Load, Loop, Parallel, Position, Serial
 from tcc.schedule.verify_expression import Place, check_combine, check_expr, check_size, check_uniform
+from tcc.schedule.verify_threads import check_threads
 
 UNROLLED = 64
-LANES = (1, 2, 4, 8, 16, 32, 64)
+LANES = tuple(1 << n for n in range(11))
 
 
 def check_loop(place: Place, loop: Loop) -> None:
@@ -24,10 +25,12 @@ def check_loop(place: Place, loop: Loop) -> None:
         raise place.fail(f"{what} has {loop.lanes} lanes and {loop.copies} copies", "lanes is a power of two", at)
     if loop.lanes > 1 and any(x.lanes > 1 for x in place.loops):
         raise place.fail(f"{what} has lanes", "a loop around it has lanes already", at)
+    check_threads(place, loop)
     if isinstance(loop.mapping, Parallel):
         check_size(place, loop.mapping.grain, at)
-        if place.loops or loop.carries or loop.while_ is not None or loop.unrolled:
-            raise place.fail(f"{what} is parallel", "it is inside another loop, or has carries, or ends early", at)
+    bound = place.loops or loop.carries or loop.while_ is not None or loop.unrolled
+    if isinstance(loop.mapping, (Parallel, Blocks)) and bound:
+        raise place.fail(f"{what} is parallel", "it is inside another loop, or has carries, or ends early", at)
     split = loop.lanes * loop.copies > 1
     if split and any(not c.combine for c in loop.carries):
         raise place.fail(f"{what} is split", "it carries state", at)
@@ -39,6 +42,11 @@ def check_loop(place: Place, loop: Loop) -> None:
             raise place.fail(f"{what} is unrolled over {extent}", f"at most {UNROLLED}, a constant", at)
     for carry in loop.carries:
         _check_carry(place, carry)
+
+
+def is_split(loop: Loop) -> bool:
+    """Whether iterations may run at once or in any order: several of them, that is."""
+    return loop.lanes > 1 or loop.copies > 1 or not (isinstance(loop.mapping, Serial) or loop.hi - loop.lo == 1)
 
 
 def _check_carry(place: Place, carry: Carry) -> None:

@@ -25,6 +25,7 @@ from tcc.schedule.program import (
     Stmt,
     Store,
     Switch,
+    TileOp,
 )
 
 
@@ -78,6 +79,8 @@ def sizes_of(stmt: Stmt) -> tuple[Size, ...]:
             return stmt.lo, stmt.hi, *grain
         case Alloc():
             return (stmt.buffer.size,)
+        case TileOp():
+            return tuple(s for p in (stmt.acc, stmt.a, stmt.b) for s in (p.offset, p.row, p.column))
         case Switch():
             return (stmt.index,)
         case Call():
