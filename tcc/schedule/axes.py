@@ -118,7 +118,7 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
     """
     space, touches = collapsed(plan.space, seen.touches)
     reduce, touches = collapsed(plan.reduce, touches)
-    best = _lanes_loop(space, reduce, touches)
+    best = lanes_loop(space, reduce, touches)
     width = 1 if best is None else max(1, facts.vector_bytes // seen.widest((best.name, *best.names)))
     if best is not None:
         seen.decisions.append(_lanes_decision(best, width, lanes_costs(space, reduce, touches)))
@@ -241,7 +241,7 @@ def _is_one(outer: PlanLoop, inner: PlanLoop, touches: Sequence[Touch]) -> bool:
     return True
 
 
-def _lanes_loop(space: Sequence[PlanLoop], reduce: Sequence[PlanLoop], touches: Sequence[Touch]) -> PlanLoop | None:
+def lanes_loop(space: Sequence[PlanLoop], reduce: Sequence[PlanLoop], touches: Sequence[Touch]) -> PlanLoop | None:
     """The loop with the least sum of weights over accesses."""
     costs = lanes_costs(space, reduce, touches)
     return min(costs, key=lambda pair: pair[1])[0] if costs else None

@@ -11,7 +11,7 @@ from tcc.ir import dtype as dtypes
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.graph import Constant, Function, Module, Node, Value
-from tcc.schedule import buffers, walk
+from tcc.schedule import buffers, grid, walk
 from tcc.schedule.buffers import Lifetime
 from tcc.schedule.decision import Decision
 from tcc.schedule.element import Emitted
@@ -182,11 +182,15 @@ class _Host:
         """Adds a kernel, and the statement that calls it; its buffers are used now."""
         for parameter in emitted.parameters:
             self.used(views[parameter.name])
-        symbols = walk.free_symbols(emitted.body)
+        body = emitted.body
+        if self.facts.threads:
+            grid.check(node, body)
+            body = grid.on_blocks(body)
+        symbols = walk.free_symbols(body)
         number = len(self.library.kernels)
         name = f"{_identifier(self.function.name)}_{number}_{_identifier(node.op.name)}"
-        self.library.kernels.append(Kernel(name, emitted.parameters, symbols, emitted.body, node.location))
-        self.worker = dim.maximum(self.worker, buffers.worker_bytes(emitted.body))
+        self.library.kernels.append(Kernel(name, emitted.parameters, symbols, body, node.location))
+        self.worker = dim.maximum(self.worker, buffers.worker_bytes(body))
         arguments = tuple(views[p.name] for p in emitted.parameters)
         return Call(name, arguments, tuple(self.ranges[s] for s in symbols), node.location)
 

@@ -15,6 +15,11 @@ class Facts:
     cache line; ``l1``, ``l2``, ``last_level`` the caches of one core (the last level: its share).
     ``fma``: fused multiply-add exists. ``half``: conversions
     between f16 and f32 exist. ``nontemporal``: streaming stores exist.
+
+    On a GPU ``threads`` is the number of threads of a block, which are the lanes (loops that are not
+    planned for them have one lane: ``vector_bytes`` is 1), ``shared`` the bytes of memory that they
+    share, ``tile`` the shape (m, n, k) of the instruction that multiplies matrices of bf16 into f32;
+    elsewhere they are 0 and empty.
     """
 
     vector_bytes: int
@@ -26,6 +31,9 @@ class Facts:
     l1: int = 32 << 10
     l2: int = 1 << 20
     last_level: int = 16 << 20
+    threads: int = 0
+    shared: int = 0
+    tile: tuple[int, int, int] | tuple[()] = ()
 
     def lanes(self, dtype: DType) -> int:
         """Elements of a dtype in one vector."""

@@ -19,7 +19,7 @@ from tcc.ir.graph import Node
 from tcc.ir.location import Location
 from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name, apply
 from tcc.schedule import axes as planning
-from tcc.schedule import columns, contract, tiles
+from tcc.schedule import columns, contract, grid, tensor, tiles
 from tcc.schedule.axes import Plan, PlanLoop, opened
 from tcc.schedule.block import OpenLoop, Scope
 from tcc.schedule.contract import Product
@@ -35,6 +35,9 @@ SCRATCH_BYTES = 16 << 10
 
 def emit(task: Task) -> list[Emitted]:
     """The kernels of a row group, planned from a first emission."""
+    on_tensor_cores = tensor.emit(task)
+    if on_tensor_cores is not None:
+        return on_tensor_cores
 
     def emitted(plan: Plan) -> Row:
         row = Row(task, plan)
@@ -43,12 +46,16 @@ def emit(task: Task) -> list[Emitted]:
 
     plan = planning.natural(task.group, task.taken)
     first = emitted(plan)
-    tiled = _tiled(task, plan, first)
+    tiled = None if task.facts.threads else _tiled(task, plan, first)
     if tiled is not None:
         return tiles.emit(task, tiled)
     fused = sum(task.grouping.items[n].fused for n, _ in task.group.reductions)
-    plan = planning.choose(plan, first, task.facts, fused, first.carry_count, bool(first.rows))
-    strips = columns.planned(plan, first) if not fused and first.is_one_reduction() else None
+    if task.facts.threads:
+        plan = grid.choose(plan, first, task.facts, fused)
+    else:
+        plan = planning.choose(plan, first, task.facts, fused, first.carry_count, bool(first.rows))
+    one = not fused and not task.facts.threads and first.is_one_reduction()
+    strips = columns.planned(plan, first) if one else None
     if strips is not None:
         row = Row(task, strips)
         columns.emit(row, strips)
@@ -107,6 +114,7 @@ class Row(KernelBuilder):
         for loop in (*plan.space, *plan.reduce):
             self.places |= loop.coordinates()
         self.rows: dict[tuple[Node, Coordinates], str] = {}
+        self.row_bytes: Size = 0
         self.levels = self._levels()
 
     # --- the shape of the kernel --------------------------------------------------------------------
@@ -361,8 +369,18 @@ class Row(KernelBuilder):
         for scope in self.passes:
             found = scope.known.get((node, coordinates, None))
             if found is not None and len(found) == 1 and not isinstance(found[0], Const):
+                if (node, coordinates) not in self.rows and not self._room(found[0].dtype):
+                    return None
                 return self._from_row(node, coordinates, scope, found[0])
         return None
+
+    def _room(self, dtype: DType) -> str:
+        """The space that another row would be in; empty where the threads of a block have no more of it."""
+        size = dim.product(x.extent for x in self.plan.reduce) * dtype.bytes
+        if self.facts.threads:
+            # Half is left to what threads exchange when they combine.
+            return "shared" if dim.nonnegative(self.facts.shared // 2 - self.row_bytes - size) else ""
+        return "scratch" if isinstance(size, int) and size <= SCRATCH_BYTES else "worker"
 
     def _from_row(self, node: Node, coordinates: Coordinates, scope: Scope, element: Expr) -> tuple[Expr, ...]:
         index = linear([x.extent for x in self.plan.reduce], [x.symbol for x in self.plan.reduce])
@@ -378,8 +396,8 @@ class Row(KernelBuilder):
                 Decision("row", about, "kept in a row of scratch", reason, alternatives, "additions", node.location)
             )
             size = dim.product(x.extent for x in self.plan.reduce)
-            small = isinstance(size, int) and size * element.dtype.bytes <= SCRATCH_BYTES
-            self.alloc(Alloc(Buffer(name, element.dtype, size, "scratch" if small else "worker")), self.row_scope)
+            self.alloc(Alloc(Buffer(name, element.dtype, size, self._room(element.dtype))), self.row_scope)
+            self.row_bytes = self.row_bytes + size * element.dtype.bytes
             scope.stmts.append(Store(name, index, element, location=node.location))
         loaded = self.let(Load(element.dtype, name, index, None, node.location), node.location)
         self.widen_all((loaded,))
