@@ -69,11 +69,11 @@ class Target:
         """A loop whose copies are neighbours in memory, in whole vectors, while the lanes are not."""
         if self.stride is None or (isinstance(self.stride, int) and abs(self.stride) <= 1):
             return None
-        if self.storage.dtype.is_complex:
+        if self.storage.dtype.is_complex or self.frame.width == 1:
             return None
         for name, copies in self.frame.copies.items():
             distance, _ = index.linear(self.size, name)
-            if distance == 1 and self.frame.axes[name].lanes == 1 and copies % self.frame.lanes == 0:
+            if distance == 1 and self.frame.axes[name].lanes == 1 and copies % self.frame.width == 0:
                 return name
         return None
 
@@ -82,7 +82,7 @@ class Target:
         assert self.stride is not None
         first = self.address(at)
         distance = index.evaluate(self.frame, self.stride, at)
-        return [memory.offset(first, multiply(distance, integer(n)), self._cell) for n in range(self.frame.lanes)]
+        return [memory.offset(first, multiply(distance, integer(n)), self._cell) for n in range(self.frame.width)]
 
     def _lets(self) -> set[str]:
         """The axes over which lets in the index vary."""
@@ -134,7 +134,7 @@ def load(frame: Frame, node: Load, guard: Tile | None) -> Tile:
 
 def _load_blocks(target: Target, side: str, axes: tuple[str, ...]) -> Tile:
     """A load of which the copies of ``side`` are neighbours: vectors along them, transposed."""
-    frame, dtype, lanes = target.frame, target.storage.dtype, target.frame.lanes
+    frame, dtype, lanes = target.frame, target.storage.dtype, target.frame.width
     parts: dict[tuple[int, ...], Register] = {}
     for at in frame.grid(axes):
         if at[side] % lanes == 0:
@@ -146,7 +146,7 @@ def _load_blocks(target: Target, side: str, axes: tuple[str, ...]) -> Tile:
 
 def _store_blocks(target: Target, side: str, axes: tuple[str, ...], value: Tile, nontemporal: bool) -> None:
     """A store of which the copies of ``side`` are neighbours: transposed, then vectors along them."""
-    frame, lanes = target.frame, target.frame.lanes
+    frame, lanes = target.frame, target.frame.width
     frame.function.streams |= nontemporal
     for at in frame.grid(axes):
         if at[side] % lanes == 0:
@@ -173,7 +173,10 @@ def _guarded(frame: Frame, value: Tile, guard: Tile) -> Tile:
 
 
 def _read(target: Target, at: Coordinate, mask: ir.Value | None) -> Register:
-    dtype, lanes, native = target.storage.dtype, target.frame.lanes, target.frame.function.facts.vector_bytes
+    dtype, lanes, native = target.storage.dtype, target.frame.width, target.frame.function.facts.vector_bytes
+    device = target.frame.function.shared.device
+    if device is not None:
+        return device.read(target, at, mask)
     if target.is_uniform:
         return memory.load(target.address(at), dtype, mask)
     mask = None if mask is None else broadcast(mask, lanes)
@@ -214,7 +217,11 @@ def store(frame: Frame, node: Store, value: Tile) -> None:
 
 
 def _write(target: Target, at: Coordinate, value: Register, mask: ir.Value | None, nontemporal: bool) -> None:
-    dtype, lanes, native = target.storage.dtype, target.frame.lanes, target.frame.function.facts.vector_bytes
+    dtype, lanes, native = target.storage.dtype, target.frame.width, target.frame.function.facts.vector_bytes
+    device = target.frame.function.shared.device
+    if device is not None:
+        device.write(target, at, value, mask)
+        return
     if target.is_uniform:
         memory.store(target.address(at), value, dtype, mask)
         return

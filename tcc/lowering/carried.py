@@ -18,7 +18,7 @@ from tcc.lowering.mlir import ir, scf
 from tcc.lowering.registers import add, both, integer, select
 from tcc.lowering.tile import Tile
 from tcc.lowering.variation import Variation
-from tcc.schedule.program import Carry, Loop, Parallel, Stmt
+from tcc.schedule.program import Blocks, Carry, Loop, Parallel, Stmt
 
 Run = Callable[[Frame, Stmt], None]
 """Emits one statement."""
@@ -38,7 +38,7 @@ class Bounds:
         self.extent: Size | None = hi - lo
         if isinstance(self.extent, int):
             self.extent = max(self.extent, 0)
-        if isinstance(loop.mapping, Parallel):
+        if isinstance(loop.mapping, (Parallel, Blocks)):
             if frame.function.span is None or frame.axes:
                 raise InternalError(f"the parallel loop over {loop.axis} is not the outermost of a kernel")
             begin, end = frame.function.span

@@ -12,6 +12,7 @@ from tcc.errors import InternalError
 from tcc.ir.dim import Size, substitute
 from tcc.ir.dtype import DType
 from tcc.ir.location import Location
+from tcc.lowering.device import Device
 from tcc.lowering.function import Services
 from tcc.lowering.memory import pointer
 from tcc.lowering.mlir import ir, llvm
@@ -23,11 +24,13 @@ from tcc.schedule.program import Call, Copy, Kernel
 
 @dataclass(frozen=True)
 class Axis:
-    """A loop under way: copy ``u`` and lane ``l`` stand at iteration ``base + u·lanes + l``."""
+    """A loop under way: copy ``u`` and lane ``l`` stand at iteration ``base + u·lanes + l``, where ``l``
+    counts the ``width`` lanes that one machine thread holds, as a vector."""
 
     base: ir.Value
     copies: int = 1
     lanes: int = 1
+    width: int = 1
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Context:
     facts: Facts
     triple: str
     locations: Locations
+    device: Device | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,11 @@ class Frame:
         return next((axis.lanes for axis in self.axes.values() if axis.lanes > 1), 0)
 
     @property
+    def width(self) -> int:
+        """The length of vectors; 0 outside of loops with lanes."""
+        return next((axis.width for axis in self.axes.values() if axis.lanes > 1), 0)
+
+    @property
     def copies(self) -> dict[str, int]:
         """The copies of each loop around this point that has more than one."""
         return {name: axis.copies for name, axis in self.axes.items() if axis.copies > 1}
@@ -170,7 +179,7 @@ class Frame:
     def shaped(self, tile: Tile, varies: Iterable[str]) -> Tile:
         """A tile spread over exactly these axes (and the lanes if `LANES` is among them)."""
         varies = set(varies) | tile.varies
-        return tile.spread(self.ordered(varies), self.copies, self.lanes if LANES in varies else 0)
+        return tile.spread(self.ordered(varies), self.copies, self.width if LANES in varies else 0)
 
     @property
     def around(self) -> frozenset[str]:

@@ -123,18 +123,18 @@ def position(frame: Frame, size: Size, dtype: DType) -> Tile:
         if stride is None or stride == 0:
             parts.append((narrow(evaluate(frame, size, at), dtype),))
             continue
-        first = broadcast(narrow(evaluate(frame, size, at, first_lane=True), dtype), frame.lanes)
+        first = broadcast(narrow(evaluate(frame, size, at, first_lane=True), dtype), frame.width)
         parts.append((add(first, _steps(frame, stride, at, dtype)),))
     return frame.tile(dtype, axes, parts)
 
 
 def _steps(frame: Frame, stride: Size, at: Coordinate, dtype: DType) -> ir.Value:
     type = element_type(dtype)
-    if isinstance(stride, int) and abs(stride) * frame.lanes < 1 << (dtype.bits - 1):
-        return steps(frame.lanes, stride, type)
+    if isinstance(stride, int) and abs(stride) * frame.width < 1 << (dtype.bits - 1):
+        return steps(frame.width, stride, type)
     factor = integer(stride) if isinstance(stride, int) else evaluate(frame, stride, at)
-    narrowed = broadcast(narrow(factor, dtype), frame.lanes)
-    return arith.muli(narrowed, narrow(steps(frame.lanes), dtype))
+    narrowed = broadcast(narrow(factor, dtype), frame.width)
+    return arith.muli(narrowed, narrow(steps(frame.width), dtype))
 
 
 def nonnegative(frame: Frame, size: Size) -> Tile:
@@ -155,9 +155,9 @@ def nonnegative(frame: Frame, size: Size) -> Tile:
         first = evaluate(frame, size, at, first_lane=True)
         whole = _divided(first, abs(stride))
         bound = subtract(integer(0), whole) if rising else add(whole, integer(1))
-        bound = arith.minsi(arith.maxsi(bound, integer(0)), integer(frame.lanes))
-        lanes = steps(frame.lanes, 1, element_type(I32))
-        parts.append((compare("ge" if rising else "lt", lanes, broadcast(narrow(bound, I32), frame.lanes)),))
+        bound = arith.minsi(arith.maxsi(bound, integer(0)), integer(frame.width))
+        lanes = steps(frame.width, 1, element_type(I32))
+        parts.append((compare("ge" if rising else "lt", lanes, broadcast(narrow(bound, I32), frame.width)),))
     return frame.tile(BOOL, axes, parts)
 
 
@@ -224,7 +224,7 @@ class _Emission:
             return to_index(bound.at(self.coordinate)[0], bound.dtype)
         if axis.lanes == 1 or self.first_lane:
             return axis.base
-        return add(axis.base, steps(axis.lanes))
+        return add(axis.base, steps(axis.width))
 
     def _floordiv(self, numerator: Size, denominator: Size) -> ir.Value:
         if isinstance(denominator, int) and denominator > 0 and denominator & (denominator - 1) == 0:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tcc.errors import InternalError
+from tcc.errors import InternalError, TccError
 from tcc.lowering import entry, kernel
 from tcc.lowering.cpu import unfolded
+from tcc.lowering.cuda import launch
 from tcc.lowering.frame import Context, Locations
 from tcc.lowering.mlir import PassManager, ir, translate
 from tcc.schedule.facts import Facts
@@ -27,8 +28,9 @@ _TO_LLVM = (
     "convert-ub-to-llvm",
     "reconcile-unrealized-casts",
     "cse",
-    "ensure-debug-info-scope-on-llvm-func{emission-kind=LineTablesOnly}",
 )
+_LINES = "ensure-debug-info-scope-on-llvm-func{{emission-kind={}}}"
+_TRIPLE = "llvm.target_triple"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Options:
 def lower(program: Program, options: Options) -> ir.Module:
     """The program as a module of the arith, math, vector, scf and LLVM dialects.
 
-    Exports ``{prefix}__{entry}__run`` and ``…__profile`` for each entry: see `tcc.lowering.entry`.
+    For a GPU (facts with ``threads``) the kernels alone are exported, as ``{prefix}__{kernel}``. Otherwise
+    exports ``{prefix}__{entry}__run`` and ``…__profile`` for each entry: see `tcc.lowering.entry`.
     InternalError for a program that cannot be emitted.
     """
     context = ir.Context()
@@ -56,17 +59,29 @@ def lower(program: Program, options: Options) -> ir.Module:
         shared = Context(options.prefix, options.facts, options.triple, locations)
         with ir.Location.file("<unknown>", 0, 0):
             module = ir.Module.create()
-            weights = {name: options.weights[digest] for name, digest in program.weights}
             with ir.InsertionPoint(module.body):
-                unfolded.define(options.prefix)
-                for one in program.kernels:
-                    kernel.emit(one, shared)
-                kernels = {k.name: k for k in program.kernels}
-                for function in program.entries:
-                    entry.emit(function, kernels, weights, shared)
+                (_kernels if options.facts.threads else _library)(program, options, shared)
+                module.operation.attributes[_TRIPLE] = ir.StringAttr.get(options.triple)
         if not module.operation.verify():
             raise InternalError("the generated MLIR is not valid", why="stage: lowering")
     return module
+
+
+def _library(program: Program, options: Options, shared: Context) -> None:
+    """Kernels as internal functions, and the entries that call them."""
+    unfolded.define(options.prefix)
+    for one in program.kernels:
+        kernel.emit(one, shared)
+    weights = {name: options.weights[digest] for name, digest in program.weights}
+    kernels = {k.name: k for k in program.kernels}
+    for function in program.entries:
+        entry.emit(function, kernels, weights, shared)
+
+
+def _kernels(program: Program, _options: Options, shared: Context) -> None:
+    """Kernels as entry points of their own, for a GPU's driver to launch."""
+    for one in program.kernels:
+        launch.emit(one, shared)
 
 
 def to_text(module: ir.Module) -> str:
@@ -78,7 +93,10 @@ def to_llvm_ir(module: ir.Module) -> str:
     """LLVM's text of a module from `lower`, which is consumed. InternalError when a pass fails."""
     context = module.context
     with context, _diagnostics(context, "conversion to LLVM"):
-        PassManager.parse(f"builtin.module({','.join(_TO_LLVM)})").run(module.operation)
+        # PTX with a line table of its own is taken for a debug build, and hardly optimised.
+        on_gpu = str(module.operation.attributes[_TRIPLE]).startswith('"nvptx')
+        passes = (*_TO_LLVM, _LINES.format("DebugDirectivesOnly" if on_gpu else "LineTablesOnly"))
+        PassManager.parse(f"builtin.module({','.join(passes)})").run(module.operation)
         # Translating anything but LLVM's own dialect would end the process.
         foreign = sorted(
             {name for name in _op_names(module.operation) if not name.startswith("llvm.")} - {"builtin.module"}
@@ -109,7 +127,7 @@ def _diagnostics(context: ir.Context, stage: str) -> Iterator[None]:
     try:
         yield
     except (ir.MLIRError, RuntimeError, ValueError) as error:
-        if isinstance(error, InternalError):
+        if isinstance(error, TccError):
             raise
         raise InternalError(
             "MLIR refused the generated code", why="\n".join([f"stage: {stage}", *messages[:5], str(error)[:500]])

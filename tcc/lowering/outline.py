@@ -24,7 +24,7 @@ def outlined(
     symbol = "_".join([name, *(str(a.dtype) for a in arguments), str(first.length or 1)])
     types = [first.type(dtype) for dtype in results]
     struct = ir.Type.parse(f"!llvm.struct<({', '.join(str(t) for t in types)})>")
-    body = _module_body()
+    body = module_body()
     if not any(_is(op, symbol) for op in body.operations):
         location = ir.Location.file("<unknown>", 0, 0)
         with location, ir.InsertionPoint.at_block_begin(body):
@@ -42,7 +42,7 @@ def outlined(
     ]
 
 
-def _module_body() -> ir.Block:
+def module_body() -> ir.Block:
     """The body of the module that code is being inserted into."""
     op = ir.InsertionPoint.current.block.owner.operation
     while op.name != "builtin.module":

@@ -34,6 +34,10 @@ class Split:
         self.frame, self.loop, self.run = frame, loop, run
         self.lanes, self.copies, self.axis = loop.lanes, loop.copies, loop.axis
         self.own = own_axes(loop)
+        self.device = frame.function.shared.device
+        threads = self.device is not None and loop.lanes > 1
+        self.width = 1 if threads else loop.lanes
+        self.lane = self.device.first_lane(frame, loop) if self.device is not None and threads else None
         if loop.while_ is not None or any(not c.combine for c in loop.carries):
             raise InternalError(
                 f"the loop over {loop.axis} carries state, so it can have neither lanes nor copies",
@@ -85,7 +89,7 @@ class Split:
             return [frame.shaped(t, known[n]) for t, n in zip(init, carry.names, strict=True)]
         neutral = [uniform(d, r) for d, r in zip(carry.dtypes, reducer.identity(), strict=True)]
         with frame.scope():
-            frame.axes[self.loop.axis] = Axis(integer(0), self.copies, self.lanes)
+            frame.axes[self.loop.axis] = Axis(integer(0), self.copies, self.lanes, self.width)
             return [frame.shaped(t, known[n] | self.own) for t, n in zip(neutral, carry.names, strict=True)]
 
     def pass_(self, base: ir.Value, copies: int, left: ir.Value | None, partials: list[list[Tile]]) -> list[list[Tile]]:
@@ -95,7 +99,7 @@ class Split:
         """
         frame, loop = self.frame, self.loop
         with frame.scope():
-            frame.axes[loop.axis] = Axis(base, copies, self.lanes)
+            frame.axes[loop.axis] = Axis(self.placed(base), copies, self.lanes, self.width)
             tail = None if left is None else self.tail(left, copies)
             if tail is not None:
                 narrow_mask(frame, tail, inhabited=True)
@@ -113,6 +117,10 @@ class Split:
                     after.append(reducer.merge(partials[number], [evaluate(frame, e) for e in carry.update], tail))
             return after
 
+    def placed(self, base: ir.Value) -> ir.Value:
+        """Where the lanes that the running thread holds begin."""
+        return base if self.lane is None else add(base, self.lane)
+
     def tail(self, left: ir.Value, copies: int) -> Tile | None:
         """The mask of the first ``left`` iterations (at least one)."""
         if self.lanes == 1 and copies == 1:
@@ -122,10 +130,13 @@ class Split:
         parts = []
         # At most lanes·copies - 1 are left: 32 bits do, and take half the registers.
         short = arith.trunci(i32, left)
+        lanes = steps(self.width, 1, i32) if self.lanes > 1 else None
+        if self.lane is not None:
+            lanes = add(broadcast(arith.trunci(i32, self.lane), self.width), lanes)
         for copy in range(copies):
             first = integer(copy * self.lanes, i32)
-            here = add(broadcast(first, self.lanes), steps(self.lanes, 1, i32)) if self.lanes > 1 else first
-            parts.append((compare("lt", here, broadcast(short, self.lanes if self.lanes > 1 else 0)),))
+            here = first if lanes is None else add(broadcast(first, self.width), lanes)
+            parts.append((compare("lt", here, broadcast(short, self.width if self.lanes > 1 else 0)),))
         return self.frame.tile(BOOL, axis, parts)
 
     def remainder(
@@ -133,7 +144,8 @@ class Split:
     ) -> list[list[Tile]]:
         """The iterations from ``middle`` to ``hi``, fewer than lanes·copies."""
         count = subtract(hi, middle) if left is None else integer(left)
-        if any(c.prefix for c in self.loop.carries):
+        # Threads have no stack to speak of: all of their copies run masked.
+        if self.device is not None or any(c.prefix for c in self.loop.carries):
             return self.once(left, count, partials, lambda: self.pass_(middle, self.copies, count, partials))
         if (left is not None and left <= self.lanes) or self.copies == 1:
             return self.once(left, count, partials, lambda: self.into_copy(0, middle, count, partials))
@@ -218,7 +230,9 @@ class Split:
             return tiles
         if self.copies > 1:
             tiles = reducer.fold_copies(tiles, self.axis)
-        if self.lanes > 1:
+        if self.lane is not None and self.device is not None:
+            tiles = self.device.fold(self.frame, self.loop, reducer, tiles)
+        elif self.lanes > 1:
             tiles = reducer.fold_lanes(tiles)
         if reducer.is_identity(carry.init):
             return tiles

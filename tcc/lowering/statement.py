@@ -7,17 +7,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tcc.errors import InternalError
+from tcc.errors import InternalError, Unsupported
 from tcc.ir import dim
 from tcc.ir.dtype import BOOL
 from tcc.lowering import access, host, index, loop, memory, parallel
 from tcc.lowering.carried import narrow_mask
+from tcc.lowering.device import Device
 from tcc.lowering.expression import evaluate
 from tcc.lowering.frame import Frame, Storage
 from tcc.lowering.mlir import ir, llvm, scf
 from tcc.lowering.registers import any_of, both, compare, integer, invert
 from tcc.lowering.tile import Tile
-from tcc.schedule.program import Alloc, Block, Buffer, Call, Check, Copy, If, Let, Loop, Parallel, Stmt, Store, Switch
+from tcc.schedule.program import (
+    Alloc,
+    Barrier,
+    Block,
+    Blocks,
+    Buffer,
+    Call,
+    Check,
+    Copy,
+    If,
+    Let,
+    Loop,
+    Parallel,
+    Stmt,
+    Store,
+    Switch,
+    TileOp,
+    Warps,
+)
 
 
 def emit(frame: Frame, statement: Stmt) -> None:
@@ -37,15 +56,36 @@ def emit(frame: Frame, statement: Stmt) -> None:
             case If(condition, body, otherwise):
                 _if(frame, evaluate(frame, condition), body, otherwise)
             case Loop(mapping=Parallel()) if frame.function.span is None:
+                _on_processor(frame, "a loop shared by workers")
                 parallel.emit(frame, statement, emit)
+            case Loop(mapping=Blocks()) if frame.function.span is None:
+                _device(frame, "a loop over blocks of threads").spread(frame, statement, emit)
+            case Loop(mapping=Warps()):
+                _device(frame, "a loop over warps").spread(frame, statement, emit)
             case Loop():
                 loop.emit(frame, statement, emit)
+            case TileOp():
+                _device(frame, "a product of tiles").tile(frame, statement)
+            case Barrier():
+                _device(frame, "a barrier").barrier()
             case Switch():
                 _switch(frame, statement)
             case Call():
                 host.call(frame, statement)
             case Copy():
                 host.copy(frame, statement)
+
+
+def _device(frame: Frame, what: str) -> Device:
+    device = frame.function.shared.device
+    if device is None:
+        raise Unsupported(f"{what} on a processor without threads of its own", fix="compile for a GPU, as sm_90")
+    return device
+
+
+def _on_processor(frame: Frame, what: str) -> None:
+    if frame.function.shared.device is not None:
+        raise Unsupported(f"{what} on a GPU", why=f"the kernel '{frame.function.name}' is scheduled for processors")
 
 
 def block(frame: Frame, statements: Block) -> None:
@@ -136,6 +176,10 @@ def _alloc(frame: Frame, buffer: Buffer) -> None:
     if frame.around:
         raise InternalError(f"the buffer '{buffer.name}' is made inside a loop with lanes or copies")
     size = frame.resolve(buffer.size)
+    device = frame.function.shared.device
+    if device is not None:
+        frame.buffers[buffer.name] = device.allocate(frame, buffer, size)
+        return
     if buffer.space == "worker":
         start = index.evaluate(frame, frame.worker_used, {})
         address = memory.offset(frame.function.services.worker, start, ir.IntegerType.get_signless(8))

@@ -125,7 +125,9 @@ def _with_attributes(text: str, machine: Machine) -> str:
         start = end
     # Frame pointers outside leaves and unwind tables: profilers and debuggers can walk the stack, hot
     # loops keep the register.
-    attributes = ["nounwind", "uwtable(sync)", '"frame-pointer"="non-leaf"', f'"target-cpu"="{machine.cpu}"']
+    attributes = ["nounwind", f'"target-cpu"="{machine.cpu}"']
+    if machine.architecture != "nvptx64":
+        attributes += ["uwtable(sync)", '"frame-pointer"="non-leaf"']
     if machine.features:
         attributes.append(f'"target-features"="{machine.features}"')
     if machine.wide:

@@ -28,7 +28,8 @@ _LINUX = "x86_64-unknown-linux-gnu"
 @dataclass(frozen=True)
 class Target:
     """``isa`` is the instruction set's common name, ``required`` the features that code for it may use
-    (LLVM's names; a library asks for them on its first call), ``compiler`` the C compiler that links."""
+    (LLVM's names; a library asks for them on its first call), ``compiler`` the C compiler that links,
+    ``kinds`` the endings of the files that can be written."""
 
     name: str
     machine: Machine
@@ -36,6 +37,7 @@ class Target:
     isa: str
     required: tuple[str, ...] = ()
     compiler: str = "cc"
+    kinds: tuple[str, ...] = (".so", ".a", ".o")
 
     @property
     def has_fma(self) -> bool:
@@ -44,8 +46,8 @@ class Target:
 
     def described(self) -> tuple[str, str, str, str, str]:
         """Name, triple, processor, vector width and what can be made: a row of ``tcc targets``."""
-        vector = f"{8 * self.facts.vector_bytes} bits"
-        return self.name, self.machine.triple, self.machine.cpu, vector, ".so .a .o"
+        vector = f"{self.facts.threads} threads" if self.facts.threads else f"{8 * self.facts.vector_bytes} bits"
+        return self.name, self.machine.triple, self.machine.cpu, vector, " ".join(self.kinds)
 
 
 def _x86(name: str) -> Target:
@@ -65,19 +67,28 @@ _FIXED = (
 )
 
 
+def _gpu(name: str) -> Target:
+    """An NVIDIA GPU from a compute capability on. PTX 8.0 is what CUDA 12's drivers take."""
+    facts = Facts(vector_bytes=1, registers=255, nontemporal=False, threads=256, shared=48 << 10, tile=(16, 8, 16))
+    return Target(name, Machine("nvptx64-nvidia-cuda", name, "+ptx80"), facts, name, kinds=(".ptx",))
+
+
+_GPUS = tuple(map(_gpu, ("sm_80", "sm_90")))
+
+
 def all_targets() -> tuple[Target, ...]:
-    """Every target, the machine at hand first."""
-    return (native(), *_FIXED)
+    """Every target, the machine at hand first, GPUs last."""
+    return (native(), *_FIXED, *_GPUS)
 
 
 def get(name: str) -> Target:
     """The target of that name; UserError lists those there are."""
     if name == "native":
         return native()
-    for target in _FIXED:
+    for target in (*_FIXED, *_GPUS):
         if target.name == name:
             return target
-    names = ", ".join(("native", *(t.name for t in _FIXED)))
+    names = ", ".join(("native", *(t.name for t in (*_FIXED, *_GPUS))))
     raise UserError(f"unknown target '{name}'", why=f"there are: {names}", fix="see `tcc targets`")
 
 

@@ -12,7 +12,7 @@ from tests.targets.toy import toy_parts
 
 def test_every_target_is_described():
     rows = [t.described() for t in targets.all_targets()]
-    assert [row[0] for row in rows] == ["native", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64"]
+    assert [row[0] for row in rows] == ["native", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64", "sm_80", "sm_90"]
     assert all(targets.get(row[0]).described() == row for row in rows)
 
 
