@@ -157,6 +157,7 @@ class Compiled:
 
     def save(self, path: str | Path) -> list[Path]:
         """Writes the library (``.so``, ``.a`` or ``.o`` by its name) and the header; gives the files written.
+        For a GPU that is a ``.ptx`` file with the kernels alone.
 
         Every exported name begins with the prefix: the one given to ``tcc.compile``, or the file's stem.
         """

@@ -85,7 +85,13 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 @cli.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="model.so, model.a or model.o")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="model.so, model.a or model.o; for a GPU model.ptx: the kernels alone, without the code that launches them.",
+)
 @click.option(
     "--target",
     default="native",
@@ -117,6 +123,7 @@ def compile(
     tcc compile model.py -o model.so
     tcc compile model.py -o libmodel.a --prefix model --target x86-64-v3
     tcc compile model.py -o model.so --target x86-64-v2,x86-64-v3,x86-64-v4
+    tcc compile model.py -o model.ptx --target sm_90
     tcc compile model.py -o model.so --dump stages/
     """
     options = pipeline.Options(target=target, prefix=prefix, weights=weights, dump=dump)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from tcc import describe, passes, runtime
-from tcc.errors import InternalError, TccError, UserError
+from tcc.errors import InternalError, TccError, Unsupported, UserError
 from tcc.ir import build, text
 from tcc.ir.graph import Graph, Module
 from tcc.ir.verify import verify
 from tcc.lowering import module as lowering
+from tcc.lowering.cuda import launch
 from tcc.schedule import schedule as schedule_module
 from tcc.schedule import text as program_text
 from tcc.schedule.program import Program
@@ -31,11 +32,11 @@ from tcc.schedule.tiers import suffixed, with_one_table
 from tcc.schedule.verify import verify as verify_program
 from tcc.targets import tiers
 from tcc.targets.c_names import prefix_for, tier_suffix
-from tcc.targets.cache import Cache, default_directory, key
+from tcc.targets.cache import Cache, default_directory, key, write_atomically
 from tcc.targets.codegen import SHARED as CODE_GENERATOR
+from tcc.targets.cuda import check_ptx
 from tcc.targets.link import Parts, check_output, write_library
 from tcc.targets.target import Target
-from tcc.targets.weights import WeightBlock
 from tcc.version import VERSION
 
 
@@ -111,13 +112,26 @@ def _explained(error: InternalError, stage: str) -> InternalError:
 def compile_to(module: Module, path: Path, options: Options, progress: Progress = silent) -> list[Path]:
     """Compiles a module into a library; the files written, the library first."""
     prefix = options.prefix or prefix_for(path)
-    check_output(path, prefix)
-    stages = Stages(options, progress)
     chosen = tiers.choose(options.target)
+    first = chosen[0]
+    check_output(path, prefix, first)
+    stages = Stages(options, progress)
     module, programs = scheduled(module, chosen, stages)
+    if first.facts.threads:
+        return [kernels(module, programs[0], prefix, first, stages, path)]
     parts = code(module, programs, prefix, chosen, stages)
     with stages.stage("link"):
         return list(write_library(parts, path, weights=options.weights, cache=options.cache))
+
+
+def on_processor(names: str, what: str) -> None:
+    """Unsupported if what the targets of that text make are kernels that nothing launches yet."""
+    if any(t.facts.threads for t in tiers.choose(names)):
+        raise Unsupported(
+            f"{what} on a GPU",
+            why=f"what is made for {names} so far are kernels, without the code that launches them",
+            fix=f"`tcc compile model.py -o model.ptx --target {names} --dump stages/` writes them and every stage",
+        )
 
 
 def scheduled(module: Module, chosen: Sequence[Target], stages: Stages) -> tuple[Module, list[Program]]:
@@ -150,7 +164,8 @@ def code(module: Module, programs: Sequence[Program], prefix: str, chosen: Seque
     with ThreadPoolExecutor(len(chosen)) as pool:
         jobs: list[Future[dict[str, bytes]]] = []
         for target, program in zip(chosen, programs, strict=True):
-            llvm_ir = _lowered(module, program, block, prefix, target, chosen, stages)
+            lowered = _lowering_options(module, prefix, target, block.offsets)
+            llvm_ir = _lowered(program, lowered, target, _tier(target, chosen), stages)
             # The code of one target is generated while the next one is lowered.
             jobs.append(pool.submit(_compiled, llvm_ir, target, stages.options))
         with stages.stage("generate code"):
@@ -160,20 +175,11 @@ def code(module: Module, programs: Sequence[Program], prefix: str, chosen: Seque
     return Parts(manifest, tuple(outputs["object"] for outputs in made), block, tuple(chosen))
 
 
-def _lowered(
-    module: Module,
-    program: Program,
-    block: WeightBlock,
-    prefix: str,
-    target: Target,
-    chosen: Sequence[Target],
-    stages: Stages,
-) -> str:
+def _lowered(program: Program, options: lowering.Options, target: Target, tier: str, stages: Stages) -> str:
     """LLVM's text of one target's program."""
-    tier = _tier(target, chosen)
     with stages.stage(f"lower for {target.isa}" if tier else "lower"):
         named = suffixed(program, tier_suffix(target.isa)) if tier else program
-        mlir: Any = lowering.lower(named, _lowering_options(module, block, prefix, target))
+        mlir: Any = lowering.lower(named, options)
         stages.dump(f"{tier}lower.mlir", lowering.to_text, mlir)
         llvm_ir = lowering.to_llvm_ir(mlir)
     stages.dump(f"{tier}llvm.ll", str, llvm_ir)
@@ -183,6 +189,18 @@ def _lowered(
 def _tier(target: Target, chosen: Sequence[Target]) -> str:
     """What the dumped stages of one of several targets begin with."""
     return f"{target.isa}-" if len(chosen) > 1 else ""
+
+
+def kernels(module: Module, program: Program, prefix: str, target: Target, stages: Stages, path: Path) -> Path:
+    """The kernels for a GPU as PTX, without the host's side of the functions."""
+    llvm_ir = _lowered(program, _lowering_options(module, prefix, target, {}), target, "", stages)
+    with stages.stage("generate code"):
+        code = CODE_GENERATOR.compile(llvm_ir, target.machine, ("assembly",))["assembly"].decode()
+        check_ptx(code)
+    code = launch.described(program, prefix) + code
+    stages.dump("code.ptx", str, code)
+    write_atomically(path, code.encode())
+    return path
 
 
 def _compiled(llvm_ir: str, target: Target, options: Options) -> dict[str, bytes]:
@@ -198,8 +216,8 @@ def _compiled(llvm_ir: str, target: Target, options: Options) -> dict[str, bytes
     return {"object": options.cache.get_or_make(entry, make)}
 
 
-def _lowering_options(module: Module, block: WeightBlock, prefix: str, target: Target) -> lowering.Options:
-    return lowering.Options(prefix, target.facts, target.machine.triple, block.offsets, _source_names(module))
+def _lowering_options(module: Module, prefix: str, target: Target, weights: Mapping[str, int]) -> lowering.Options:
+    return lowering.Options(prefix, target.facts, target.machine.triple, weights, _source_names(module))
 
 
 def _source_names(module: Module) -> dict[str, str]:
@@ -225,7 +243,8 @@ def schedule(module: Module, options: Options, progress: Progress = silent) -> t
 
 
 def load(module: Module, options: Options, progress: Progress = silent) -> runtime.Library:
-    """The module compiled and loaded into this process."""
+    """The module compiled and loaded into this process. Unsupported for a GPU."""
+    on_processor(options.target, "calling functions")
     with tempfile.TemporaryDirectory(prefix="tcc-") as folder:
         path = Path(folder) / "compiled.so"
         # A weight file beside the library would be gone with the folder before it is mapped.

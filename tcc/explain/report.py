@@ -43,10 +43,11 @@ def explain(
     measure: bool = True,
     progress: pipeline.Progress = pipeline.silent,
 ) -> str:
-    """The page for a module; of several targets, for the most demanding one.
+    """The page for a module; of several targets, for the most demanding one. Unsupported for a GPU.
 
     ``measure``: also run its functions at some sizes, if this machine can.
     """
+    pipeline.on_processor(options.target, "explaining functions")
     target = tiers.choose(options.target)[-1]
     stages = pipeline.Stages(replace(options, prefix=PREFIX), progress)
     texts: dict[str, str] = {"trace": graph_text.to_text(module)}

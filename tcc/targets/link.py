@@ -25,8 +25,6 @@ from tcc.targets.header import header
 from tcc.targets.target import Target
 from tcc.targets.weights import EXTERNAL_ABOVE, WeightBlock, external_file, header_hash
 
-KINDS = (".so", ".a", ".o")
-
 _COMPILE_TEXT = """
     -std=gnu11 -O2 -g0 -w -fPIC -fvisibility=hidden -fno-strict-aliasing -ffunction-sections -fdata-sections -fno-ident
 """
@@ -52,13 +50,14 @@ class Parts:
         return self.targets[0]
 
 
-def check_output(path: Path, prefix: str) -> None:
-    """UserError unless a library may be written there; to be asked before the work of compiling."""
-    if path.suffix not in KINDS:
+def check_output(path: Path, prefix: str, target: Target) -> None:
+    """UserError unless the target's code may be written there; to be asked before the work of compiling."""
+    if path.suffix not in target.kinds:
+        what = "the kernels for a GPU are a file that" if target.facts.threads else "a library"
         raise UserError(
             f"cannot tell what to write: '{path}'",
-            why=f"a library ends in {', '.join(KINDS)}",
-            fix=f"write {path.with_suffix('.so').name}, for example",
+            why=f"{what} ends in {', '.join(target.kinds)}",
+            fix=f"write {path.with_suffix(target.kinds[0]).name}, for example",
         )
     check_prefix(prefix)
     folder = path.parent
@@ -78,7 +77,7 @@ def write_library(
     the files written, the library first. UserError where a file cannot be written or there is no C
     compiler.
     """
-    check_output(path, parts.manifest.prefix)
+    check_output(path, parts.manifest.prefix, parts.target)
     names = exports(parts.manifest)
     external = weights == "external" or (weights == "auto" and parts.weights.bytes > EXTERNAL_ABOVE)
     file, head = None, b""

@@ -33,6 +33,8 @@ def choose(names: str) -> tuple[Target, ...]:
     if len({t.machine.triple for t in found}) > 1:
         machines = ", ".join(f"{t.name} ({t.machine.triple})" for t in found)
         raise UserError(f"'{names}': one library is for one kind of machine", why=f"these are {machines}", fix=_FIX)
+    if all(t.facts.threads for t in found):
+        raise UserError(f"'{names}': kernels are for one GPU", fix=f"name the oldest: newer ones run {min(listed)} too")
     if not all(t.required for t in found):
         raise UserError(f"'{names}': these targets have no levels to choose among", fix=_FIX)
     return tuple(sorted(found, key=lambda t: len(t.required)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -106,6 +107,22 @@ def test_objects_for_every_target(folder: Path, target: str) -> None:
     assert done.returncode == 0, done.stderr
     machine = subprocess.run(["readelf", "-h", folder / f"{target}.o"], check=True, capture_output=True, text=True)
     assert ("AArch64" if target == "aarch64" else "X86-64") in machine.stdout
+
+
+def test_kernels_for_a_gpu(folder: Path) -> None:
+    done = tcc("compile", "model.py", "-o", "model.ptx", "--target", "sm_90", folder=folder)
+    assert done.returncode == 0, done.stderr
+    text = (folder / "model.ptx").read_text()
+    symbols = re.findall(r"\.visible \.entry (\w+)\(", text)
+    assert symbols
+    for symbol in symbols:
+        assert re.search(rf"^// {symbol}\(.*status\)\n//     .* blocks of 256 threads$", text, re.MULTILINE)
+    refused = tcc("compile", "model.py", "-o", "model.so", "--target", "sm_90", folder=folder)
+    assert refused.returncode == 1
+    assert "write model.ptx, for example" in refused.stderr
+    explained = tcc("explain", "model.py", "-o", "model.html", "--target", "sm_90", folder=folder)
+    assert explained.returncode == 1
+    assert "unsupported: explaining functions on a GPU" in explained.stderr
 
 
 def test_targets_and_ops_are_listed(folder: Path) -> None:

@@ -145,6 +145,7 @@ def test_the_order_does_not_matter() -> None:
         ("x86-64-v3,aarch64", "one kind of machine"),
         ("native,x86-64-v3", "'native' stands alone"),
         ("x86-64-v3,x86-64-v3", "x86-64-v3 twice"),
+        ("sm_80,sm_90", "newer ones run sm_80 too"),
         ("x86-64-v3,vax", "unknown target 'vax'"),
         ("x86-64-v3,", "unknown target ''"),
     ],
