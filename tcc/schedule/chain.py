@@ -52,7 +52,9 @@ class Chain(Group):
 
 
 def chained(grouping: Grouping, needed: Sequence[Value], facts: Facts) -> Grouping:
-    """The grouping with chains where they pay."""
+    """The grouping with chains where they pay; on a GPU each group is a kernel."""
+    if facts.threads:
+        return grouping
     finder = _Finder(grouping, frozenset(needed), facts)
     chains = finder.chains()
     inside = {g: c for c in chains for g in c.members}
