@@ -197,6 +197,7 @@ def _checked(item: Any) -> Function:
     raise UserError(
         f"{getattr(item, '__name__', item)!r} is no tcc function",
         where=locations.user_line().place(),
+        why=f"it is of type {type(item).__name__}",
         fix='decorate it: @tcc.function(x="f32[batch, 784]")',
     )
 
@@ -206,7 +207,12 @@ def _module(functions: Sequence[tuple[str, Function]]) -> Traced:
     names: set[str] = set()
     for name, item in functions:
         if name in names:
-            raise UserError(f"two functions are called '{name}'", where=item.where)
+            raise UserError(
+                f"two functions are called '{name}'",
+                where=item.where,
+                why="a library exports each function under its name",
+                fix="rename one of them",
+            )
         names.add(name)
         traced.append(item.renamed(name).trace())
     variables: dict[str, StateVariable] = {}
@@ -216,6 +222,7 @@ def _module(functions: Sequence[tuple[str, Function]]) -> Traced:
                 raise UserError(
                     f"two states are called '{name}'",
                     where=function.function.location.place(),
+                    why="a library keeps and saves each state under its name",
                     fix="name them: tcc.state(init, name='total')",
                 )
     states = tuple(variable.declaration(name) for name, variable in variables.items())
@@ -277,9 +284,13 @@ def module_from_source(path: str | Path, functions: Sequence[str] = ()) -> Modul
     """
     path = Path(path)
     if path.suffix == ".tcc":
-        return _chosen(_from_text(path), functions)
+        return _chosen(path, _from_text(path), functions)
     if path.suffix != ".py" and path.exists():
-        raise UserError(f"'{path}' is no source that tcc reads", why="it reads .py files and .tcc graph text")
+        raise UserError(
+            f"'{path}' is no source that tcc reads",
+            why="it reads .py files and .tcc graph text",
+            fix="write the program as a Python function with @tcc.function",
+        )
     source = load_source(path)
     file = str(path.resolve())
     found: dict[Function, str] = {}
@@ -290,7 +301,9 @@ def module_from_source(path: str | Path, functions: Sequence[str] = ()) -> Modul
     chosen = [(name, item) for item, name in found.items() if not functions or name in functions]
     if any(item.signature is not None for _, item in chosen) and not functions:
         chosen = [(name, item) for name, item in chosen if item.signature is not None]
-    with user_errors(f"tracing the functions of '{path}' failed"):
+    with user_errors(
+        f"tracing the functions of '{path}' failed", "to see more, run its body on NumPy arrays: with tcc.eager(): …"
+    ):
         return _module(chosen).module
 
 
@@ -298,10 +311,16 @@ def _from_text(path: Path) -> Module:
     try:
         return parse_module(path.read_text(), ops.TABLE, file=str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read '{path}'", why=str(getattr(error, "strerror", None) or error)) from None
+        why = str(getattr(error, "strerror", None) or error)
+        raise UserError(f"cannot read '{path}'", why=why, fix="check the path") from None
 
 
-def _chosen(module: Module, functions: Sequence[str]) -> Module:
+def _chosen(path: Path, module: Module, functions: Sequence[str]) -> Module:
+    names = [f.name for f in module.functions]
+    if not names:
+        why = "graph text is functions, one after the other"
+        raise UserError(f"'{path}' holds no functions", why=why, fix="tcc compile model.py --dump DIR writes such text")
+    _check_wanted(path, names, functions)
     if not functions:
         return module
     return replace(module, functions=tuple(f for f in module.functions if f.name in functions))
@@ -314,6 +333,14 @@ def _check_names(path: Path, names: Sequence[str], wanted: Sequence[str]) -> Non
             why="only functions marked with @tcc.function are compiled",
             fix='import tcc\n\n@tcc.function(x="f32[batch, 784]")\ndef predict(x): …',
         )
+    _check_wanted(path, names, wanted)
+
+
+def _check_wanted(path: Path, names: Sequence[str], wanted: Sequence[str]) -> None:
     for name in wanted:
         if name not in names:
-            raise UserError(f"'{path}' defines no tcc function '{name}'", why=f"it defines {', '.join(names)}")
+            raise UserError(
+                f"'{path}' defines no tcc function '{name}'",
+                why=f"it defines {', '.join(names)}",
+                fix=f"--function {names[0]}, for example, or all of them without --function",
+            )

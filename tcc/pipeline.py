@@ -95,7 +95,8 @@ class Stages:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{self._count:02}-{name}").write_text(content(*arguments))
         except OSError as error:
-            raise UserError(f"cannot write into '{folder}'", why=error.strerror or str(error)) from None
+            why = error.strerror or str(error)
+            raise UserError(f"cannot write into '{folder}'", why=why, fix="choose another folder with --dump") from None
         self._count += 1
 
 

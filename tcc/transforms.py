@@ -87,12 +87,18 @@ def _value_and_grad(
 
 def _checked_loss(f: Function, result: Any, has_aux: bool) -> Any:
     if has_aux and not (isinstance(result, tuple) and len(cast("tuple[Any, ...]", result)) == 2):
-        raise UserError(f"'{_name(f)}' must return (value, aux): has_aux is set", where=locations.user_line().place())
+        raise UserError(
+            f"'{_name(f)}' must return (value, aux): has_aux is set",
+            where=locations.user_line().place(),
+            why=f"it returned {type(result).__name__}",
+            fix="return two results, or leave has_aux out",
+        )
     loss = cast(Any, result[0] if has_aux else result)
     if isinstance(loss, (tuple, list, dict)) or loss is None:
         raise UserError(
             f"'{_name(f)}' returns {type(loss).__name__}, and only a scalar has a gradient",
             where=locations.user_line().place(),
+            why="the gradient is the slope of one number",
             fix="return one scalar, or (scalar, other results) with has_aux=True",
         )
     return cast(Any, result)
@@ -105,6 +111,8 @@ def _positions(f: Function, argnums: int | Sequence[int], count: int) -> tuple[i
             raise UserError(
                 f"argnums={argnums}, but '{_name(f)}' is called with {count} positional arguments",
                 where=locations.user_line().place(),
+                why="argnums counts these from 0",
+                fix="pass the argument by position, or name another number",
             )
     return tuple(n % count for n in numbers)
 
@@ -148,7 +156,12 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
         inner = here("the function that vjp gives")
         given, found = flatten(cotangent, is_leaf)
         if found.paths() != results.paths():
-            raise UserError("the cotangent is nested differently from the result", where=locations.user_line().place())
+            raise UserError(
+                "the cotangent is nested differently from the result",
+                where=locations.user_line().place(),
+                why=f"it has the parts {found.paths()}, the result {results.paths()}",
+                fix="nest it like the result",
+            )
         seeds = [_cast(as_operand(g), v.type) for g, v in zip(given, region.graph.outputs, strict=False)]
         seeds += [ops.zeros(v.type.shape, v.type.dtype) for v in region.graph.outputs[split:]]
         known = [inner.import_value(v, scope) for v in (*values, *region.captures)]
@@ -161,7 +174,10 @@ def _cast(item: Any, type: TensorType) -> Value:
     value = item if isinstance(item, Value) else ops.full(type.shape, item, dtype=type.dtype)
     if value.type != type:
         raise UserError(
-            f"a cotangent has type {value.type}", where=locations.user_line().place(), why=f"expected {type}"
+            f"a cotangent has type {value.type}",
+            where=locations.user_line().place(),
+            why=f"expected {type}",
+            fix="give it the shape and dtype of the result",
         )
     return value
 
@@ -220,14 +236,24 @@ def _mapped(f: Function, in_axes: Any, out_axes: Any, args: tuple[Any, ...], kwa
     spread = _spread(out_axes, region.results, "out_axes")
     places = [p for p in spread if p is not None]
     if len(places) < len(spread):
-        raise UserError("out_axes=None: the results of vmap are all mapped", where=locations.user_line().place())
+        raise UserError(
+            "out_axes=None: the results of vmap are all mapped",
+            where=locations.user_line().place(),
+            why="each result has the mapped axis",
+            fix="say where it is to be: out_axes=0",
+        )
     scope = here("vmap")
     return unflatten(region.results, [Tracer(_moved(t.value, 0, p), scope) for t, p in zip(found, places, strict=True)])
 
 
 def _moved(value: Value, source: int, target: int) -> Value:
     if not -value.type.rank <= source < value.type.rank:
-        raise UserError(f"vmap over axis {source} of a value of type {value.type}", where=locations.user_line().place())
+        raise UserError(
+            f"vmap over axis {source} of a value of type {value.type}",
+            where=locations.user_line().place(),
+            why=f"it has {value.type.rank} dimension{'s' if value.type.rank != 1 else ''}",
+            fix="name an axis that it has, or None for a value that all share",
+        )
     return value if source == target else ops.moveaxis(value, source, target)
 
 
@@ -238,6 +264,9 @@ def _common_size(f: Function, moved: Sequence[Value]) -> Size:
             f"vmap of '{_name(f)}' maps over {'axes of different sizes' if sizes else 'nothing'}",
             where=locations.user_line().place(),
             why=f"the sizes are {', '.join(map(str, sizes))}" if sizes else "no argument has an axis in in_axes",
+            fix="map over axes of one named size; in_axes=None for an argument that all share"
+            if sizes
+            else "give in_axes an axis for one argument at least",
         )
     return next(iter(sizes))
 
@@ -255,5 +284,6 @@ def _spread(axes: Any, tree: Tree, name: str) -> list[int | None]:
             f"{name} is nested differently from the {'arguments' if name == 'in_axes' else 'results'}",
             where=locations.user_line().place(),
             why=f"expected an axis, or {len(tree.children)} of them, got {axes!r}",
+            fix="one number is for all of them, a tuple has one for each",
         )
     return [a for part, child in zip(parts, tree.children, strict=True) for a in _spread(part, child, name)]

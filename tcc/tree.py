@@ -77,7 +77,11 @@ def flatten(value: Any, is_leaf: Callable[[Any], bool] = lambda _: False) -> tup
             if isinstance(item, dict):
                 entries = cast("dict[Any, Any]", item)
                 if not all(isinstance(k, str) for k in entries):
-                    raise UserError(f"a dict argument has keys that are not strings: {list(entries)[:5]}")
+                    raise UserError(
+                        f"a dict argument has keys that are not strings: {list(entries)[:5]}",
+                        why="keys name arguments and results in C",
+                        fix="use strings, or a list",
+                    )
                 return Tree("dict", tuple(walk(v) for v in entries.values()), tuple(entries))
             if isinstance(item, list):
                 return Tree("list", tuple(map(walk, cast("list[Any]", item))))

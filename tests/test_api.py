@@ -288,6 +288,8 @@ def test_messages_of_sources(
         with pytest.raises(TccError) as raised:
             api.module_from_source(path)
         texts.append(f"--- {name}\n{raised.value}\n".replace(str(tmp_path) + "/", ""))
+        assert raised.value.why
+        assert raised.value.fix
     with pytest.raises(TccError) as raised:
         api.module_from_source(tmp_path / "missing.py")
     texts.append(f"--- missing\n{raised.value}\n".replace(str(tmp_path) + "/", ""))

@@ -220,7 +220,11 @@ class Manifest:
             if function.name == name:
                 return function
         names = ", ".join(f.name for f in self.functions)
-        raise UserError(f"there is no function '{name}' in this library", why=f"it has: {names}")
+        raise UserError(
+            f"there is no function '{name}' in this library",
+            why=f"it has: {names}",
+            fix="call one of these; `tcc inspect` shows their arguments",
+        )
 
     def to_json(self, indent: int | None = None) -> str:
         """JSON in ASCII, the same for equal manifests; one line without ``indent``."""
@@ -234,10 +238,11 @@ class Manifest:
             data: dict[str, Any] = json.loads(text)
             schema = data["schema"]
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise UserError("the library's manifest cannot be read") from None
+            raise _unreadable() from None
         if schema != SCHEMA:
             raise UserError(
                 f"the library's manifest has schema {schema}, and this tcc reads schema {SCHEMA}",
+                why="another version of tcc compiled the library",
                 fix="compile the library again with this version of tcc, or load it with the one that wrote it",
             )
         try:
@@ -249,7 +254,12 @@ class Manifest:
                 **_tuples(data),
             )
         except (KeyError, TypeError, ValueError):
-            raise UserError("the library's manifest cannot be read") from None
+            raise _unreadable() from None
+
+
+def _unreadable() -> UserError:
+    why = "it is not what any version of tcc writes"
+    return UserError("the library's manifest cannot be read", why=why, fix="compile the library again")
 
 
 def _plain(item: Any) -> Any:

@@ -64,7 +64,8 @@ def _find(data: bytes, name: str) -> int:
             fix=_FIX,
         )
     if data.find(_BEGIN, start + 1) >= 0:
-        raise UserError(f"{name} holds more than one manifest", why="it is linked from several libraries")
+        why = "it is linked from several libraries"
+        raise UserError(f"{name} holds more than one manifest", why=why, fix="load the libraries themselves")
     return start + len(_BEGIN)
 
 

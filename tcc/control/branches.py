@@ -36,7 +36,12 @@ def cond(pred: Any, on_true: Branch, on_false: Branch, *operands: Any) -> Any:
 def switch(index: Any, branches: Sequence[Branch], *operands: Any) -> Any:
     """``branches[index](*operands)``, the integer scalar ``index`` clamped to those there are; see `cond`."""
     if not branches:
-        raise UserError("switch: there are no branches", where=locations.user_line().place())
+        raise UserError(
+            "switch: there are no branches",
+            where=locations.user_line().place(),
+            why="one of them gives the result",
+            fix="pass a list of functions",
+        )
     if in_eager():
         return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
     return traced_or_computed(_switch, "switch")(index, tuple(branches), operands)
@@ -59,7 +64,10 @@ def _switch(index: Any, branches: tuple[Branch, ...], operands: tuple[Any, ...])
     value = as_value(index)
     if value.type.rank or not value.type.dtype.is_integer:
         raise UserError(
-            f"switch: the index is {value.type}", where=locations.user_line().place(), why="expected an integer scalar"
+            f"switch: the index is {value.type}",
+            where=locations.user_line().place(),
+            why="expected an integer scalar",
+            fix="reduce it to one, or convert it: index.astype(np.int64)",
         )
     limit = np.iinfo(value.type.dtype.numpy).max
     number = ops.astype(ops.clip(value, 0, min(len(branches) - 1, limit)), I64)
@@ -114,6 +122,7 @@ def _common(
                 f"{what}: the branches return different things",
                 where=locations.user_line().place(),
                 why=f"{names[0]} returns the parts {first}, {name} {region.results.paths()}",
+                fix="nest the results of all branches alike",
             )
     dtypes: list[DType | None] = []
     for k in range(len(first)):
@@ -133,5 +142,7 @@ def _check(regions: Sequence[Region], what: str, names: Sequence[str]) -> None:
                     f"{what}: '{path}' is {first.type} in {names[0]} and {other.type} in {name}",
                     where=other.location.place(),
                     why="all branches return the same shapes and dtypes",
-                    fix="convert one of them with astype" if other.type.shape == first.type.shape else "",
+                    fix="convert one of them with astype"
+                    if other.type.shape == first.type.shape
+                    else "bring them to one shape: np.broadcast_to, np.pad",
                 )

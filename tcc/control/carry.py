@@ -49,7 +49,7 @@ def settled(starts: Sequence[Any], trace: Retrace, what: str, tree: Tree) -> tup
                 why="the carry keeps its shape and dtype through all steps",
                 fix="convert the initial value, or the step's result, with astype"
                 if start.type.shape == end.type.shape
-                else "",
+                else "begin with the largest shape, and change elements with carry.at[index].set(value)",
             )
     return carries, region
 

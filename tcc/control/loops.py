@@ -50,6 +50,7 @@ def _while(cond: Carry, body: Carry, init: Any) -> Any:
                 "while_loop: the body must return what it takes",
                 where=locations.user_line().place(),
                 why=f"it returned the parts {region.results.paths()}, init has {tree.paths()}",
+                fix="nest what it returns like init",
             )
         return region
 
@@ -110,6 +111,7 @@ def _fori(lo: Any, hi: Any, body: CountedBody, init: Any) -> Any:
                 f"fori_loop: '{name}' is {value.type}",
                 where=locations.user_line().place(),
                 why="expected an integer, a size or an integer scalar",
+                fix="convert it: bound.astype(np.int64)",
             )
     scope = here("fori_loop")
     limit, start = (Tracer(v, scope) for v in _promoted(lower, upper, lo, hi))

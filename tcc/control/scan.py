@@ -112,7 +112,12 @@ def _length(sizes: Sequence[Size | None], length: Any) -> Size:
         why = f"the leading sizes of xs and length are {', '.join(map(str, found))}"
     else:
         why = "xs and length are None"
-    raise UserError("scan: the number of steps is not one", where=locations.user_line().place(), why=why)
+    raise UserError(
+        "scan: the number of steps is not one",
+        where=locations.user_line().place(),
+        why=why,
+        fix="give arrays of one leading size, or a length",
+    )
 
 
 def _scan_arrays(step: Step, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,7 +94,12 @@ def parse(name: str) -> DType:
     try:
         return _FROM_NUMPY[np.dtype(name)]
     except (TypeError, KeyError):
-        raise UserError(f"unknown dtype '{name}'", why=f"expected one of {' '.join(BY_NAME)}") from None
+        near = difflib.get_close_matches(name, [*BY_NAME, *map(str, _FROM_NUMPY)], n=1)
+        raise UserError(
+            f"unknown dtype '{name}'",
+            why=f"expected one of {' '.join(BY_NAME)}",
+            fix=f"did you mean {near[0]}?" if near else "spell it as one of these",
+        ) from None
 
 
 def of(dtype: Any) -> DType:
@@ -105,7 +111,9 @@ def of(dtype: Any) -> DType:
     plain = np.dtype(dtype).newbyteorder("=")  # pyright: ignore[reportUnknownVariableType]
     if plain in _FROM_NUMPY:
         return _FROM_NUMPY[plain]
-    raise UserError(f"dtype '{plain}' has no equivalent", why=f"expected one of {' '.join(BY_NAME)}")
+    raise UserError(
+        f"dtype '{plain}' has no equivalent", why=f"expected one of {' '.join(BY_NAME)}", fix="convert it with astype"
+    )
 
 
 def promote(*dtypes: DType) -> DType:

@@ -202,7 +202,12 @@ def _node(reader: Reader, values: dict[str, Value]) -> None:
     if name not in reader.table:
         near = difflib.get_close_matches(name, reader.table, 3)
         where = Place(reader.file, line)
-        raise UserError(f"there is no op '{name}'", where=where, fix=f"perhaps {' or '.join(near)}" if near else "")
+        raise UserError(
+            f"there is no op '{name}'",
+            where=where,
+            why="it is not in the op set",
+            fix=f"did you mean {' or '.join(near)}?" if near else "see 'tcc ops' for what there is",
+        )
     operands: list[Value] = []
     attributes: dict[str, Any] = {}
 
@@ -221,10 +226,20 @@ def _node(reader: Reader, values: dict[str, Value]) -> None:
     found = [v.type for v in node.results]
     if found != [t for _, t in results]:
         inferred = ", ".join(map(str, found))
-        raise UserError(f"{name} gives {inferred}, the text says otherwise", where=Place(reader.file, line))
+        raise UserError(
+            f"{name} gives {inferred}, the text says otherwise",
+            where=Place(reader.file, line),
+            why="the types of results follow from the operands",
+            fix=f"write {inferred}",
+        )
     for (result, _), value in zip(results, node.results, strict=True):
         if result in values:
-            raise UserError(f"{result} is named twice", where=Place(reader.file, line))
+            raise UserError(
+                f"{result} is named twice",
+                where=Place(reader.file, line),
+                why="a name stands for one value",
+                fix="rename one of them",
+            )
         values[result] = value
 
 

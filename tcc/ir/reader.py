@@ -59,7 +59,12 @@ class Reader:
     def error(self, what: str) -> UserError:
         start = self.position
         found = self.text[start : start + 20].split("\n")[0]
-        return UserError(what, where=Place(self.file, self.line()), why=f"found '{found}'" if found else "")
+        return UserError(
+            what,
+            where=Place(self.file, self.line()),
+            why=f"found '{found}'" if found else "the text ends here",
+            fix="--dump writes graph text as it is read: 00-trace.tcc",
+        )
 
     def read(self, pattern: re.Pattern[str], what: str) -> str:
         found = self.try_read(pattern)

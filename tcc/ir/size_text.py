@@ -19,7 +19,9 @@ def parse(text: str, resolve: Callable[[str], Size] = dim.symbol) -> Size:
         return _parse_node(ast.parse(text.strip(), mode="eval").body, resolve)
     except (SyntaxError, TypeError):
         raise UserError(
-            f"'{text}' is not a size", why="expected integers, names, + - * // %, min(…) and max(…)"
+            f"'{text}' is not a size",
+            why="expected integers, names, + - * // %, min(…) and max(…)",
+            fix="write it as 3, n or 2*n + 1, for example",
         ) from None
 
 

@@ -61,7 +61,8 @@ def parse(text: str, symbols: dict[str, Size] | None = None) -> TensorType:
     known = symbols if symbols is not None else {}
     match = _SPEC.match(text)
     if match is None:
-        raise UserError(f"'{text}' is not a tensor type", fix="write it as f32[batch, 784]; a scalar is f32[]")
+        why = "expected a dtype, and the sizes in brackets"
+        raise UserError(f"'{text}' is not a tensor type", why=why, fix="write it as f32[batch, 784]; a scalar is f32[]")
     inside = match.group(2)
     shape = tuple(_parse_size(part, known) for part in _split(inside)) if inside and inside.strip() else ()
     return TensorType(dtype.parse(match.group(1)), shape)
@@ -84,7 +85,11 @@ def _parse_size(text: str, known: dict[str, Size]) -> Size:
         name, low, high = ranged.groups()
         size = dim.symbol(name, int(low or 0), int(high) if high else None)
         if name in known and dim.bounds(known[name]) != dim.bounds(size):
-            raise UserError(f"the size '{name}' has two ranges: '{text.strip()}' and an earlier one")
+            raise UserError(
+                f"the size '{name}' has two ranges: '{text.strip()}' and an earlier one",
+                why="one name is one size in all arguments",
+                fix="give the range once, where the name comes first, and the name alone after that",
+            )
         return known.setdefault(name, size)
 
     def resolve(name: str) -> Size:
@@ -93,7 +98,9 @@ def _parse_size(text: str, known: dict[str, Size]) -> Size:
     size = size_text.parse(text, resolve)
     low = dim.bounds(size)[1]
     if low is not None and low < 0:
-        raise UserError(f"the size '{text.strip()}' is negative")
+        raise UserError(
+            f"the size '{text.strip()}' is negative", why="a size is at least 0", fix="write the number of elements"
+        )
     return size
 
 

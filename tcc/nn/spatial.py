@@ -55,5 +55,6 @@ def _images(name: str, x: Operand) -> Value:
             f"{name}: the operand is {images.type}",
             where=images.location.place(),
             why="expected four dimensions: N, height, width, channels",
+            fix="add one for a single image: x[None]; np.moveaxis(x, 1, -1) puts channels last",
         )
     return images

@@ -23,6 +23,7 @@ def one(name: str, axis: int, rank: int) -> int:
             why=f"the operand has {rank} dimension{'s' if rank != 1 else ''}: expected {-rank} ≤ axis < {rank}"
             if rank
             else "the operand is a scalar",
+            fix="axis=-1 is the last one, axis=None all of them" if rank else "leave the axis out",
         )
     return number % rank
 
@@ -33,7 +34,11 @@ def several(name: str, axis: Axes, rank: int) -> tuple[int, ...]:
         return tuple(range(rank))
     found = [one(name, a, rank) for a in ((axis,) if isinstance(axis, (int, np.integer)) else axis)]
     if len(set(found)) != len(found):
-        raise error(f"{name}: an axis is named twice in {tuple(found)}")
+        raise error(
+            f"{name}: an axis is named twice in {tuple(found)}",
+            why=f"of {rank} axes, -1 is {rank - 1}",
+            fix="name each once",
+        )
     return tuple(sorted(found))
 
 
@@ -41,7 +46,11 @@ def integer(name: str, argument: str, value: object) -> int:
     """A static integer argument; UserError when it is none."""
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
-    raise error(f"{name}: '{argument}' is {type(value).__name__}", why="expected an integer known at compile time")
+    raise error(
+        f"{name}: '{argument}' is {type(value).__name__}",
+        why="expected an integer known at compile time",
+        fix="pass a Python number",
+    )
 
 
 def size(name: str, argument: str, value: object) -> Size:
@@ -55,7 +64,11 @@ def shape(name: str, value: object) -> tuple[Size, ...]:
         return (size(name, "shape", value),)
     if isinstance(value, (list, tuple, np.ndarray)):
         return tuple(size(name, "shape", s) for s in value)  # pyright: ignore[reportUnknownVariableType]
-    raise error(f"{name}: 'shape' is {type(value).__name__}", why="expected a size or a tuple of sizes")
+    raise error(
+        f"{name}: 'shape' is {type(value).__name__}",
+        why="expected a size or a tuple of sizes",
+        fix="write it as (3, n)",
+    )
 
 
 def without(sizes: Sequence[Size], axes: Sequence[int]) -> tuple[Size, ...]:

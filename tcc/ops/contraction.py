@@ -186,6 +186,7 @@ def matmul(x1: Operand, x2: Operand) -> Value:
         raise error(
             f"matmul: {a.type} @ {b.type} do not fit",
             why=f"the last size of the first is '{a.type.shape[-1]}', that of the second to sum over '{inner}'",
+            fix="transpose an operand (x.T), or give both sizes one name in the specs",
         )
     rows = max(b.type.rank - 2, 0)
     if b.type.rank <= 2:

@@ -45,11 +45,14 @@ def _type(types: Types, attributes: Attributes) -> Types:
     x, kernel = types
     groups: int = attributes["groups"]
     if x.rank != kernel.rank or x.rank < 2 or x.dtype != kernel.dtype:
-        raise UserError(f"convolution: {x} with kernel {kernel}", why="expected N…C and …IO of one rank and dtype")
+        why = "expected N…C and …IO of one rank and dtype"
+        fix = "channels are last: np.moveaxis(x, 1, -1) makes N…C of NC…"
+        raise UserError(f"convolution: {x} with kernel {kernel}", why=why, fix=fix)
     if x.shape[-1] != kernel.shape[-2] * groups or dim.mod(kernel.shape[-1], groups) != 0:
         raise UserError(
             f"convolution: {x} with kernel {kernel} in {groups} groups",
             why=f"expected {kernel.shape[-2] * groups} input channels, and output channels divisible by {groups}",
+            fix="the channels of x are its last axis, those of the kernel its last two",
         )
     counts = [s.count for s in slides(x, kernel, attributes)]
     return (TensorType(x.dtype, (x.shape[0], *counts, kernel.shape[-1])),)

@@ -38,6 +38,7 @@ def _broadcast_type(types: Types, attributes: Attributes) -> Types:
         raise UserError(
             f"broadcast_to: {x} does not broadcast to {show(shape)}",
             why="each size, counted from the last, must be equal or a literal 1",
+            fix="add axes of size 1 with np.expand_dims or None",
         )
     return (x.with_shape(shape),)
 
@@ -104,6 +105,7 @@ def _reshape_type(types: Types, attributes: Attributes) -> Types:
         raise UserError(
             f"reshape: {types[0]} cannot become {show(shape)}",
             why=f"it has {types[0].size} elements, the shape {dim.product(shape)}",
+            fix="write -1 for one size, which then follows from the others",
         )
     return (types[0].with_shape(shape),)
 
@@ -185,6 +187,9 @@ def _exact_quotient(type: TensorType, target: Sequence[Size], known: Size) -> Si
             f"reshape: {type} cannot become {show(target)}",
             why=f"{type.size} elements do not divide by {known}"
             + (" for every value of the named sizes" if isinstance(type.size, Dim) else ""),
+            fix=f"give the spec a size that does: f32[{known}*n], for example"
+            if isinstance(type.size, Dim)
+            else "choose sizes whose product is the number of elements",
         )
     return quotient
 

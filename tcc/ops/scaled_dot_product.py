@@ -27,12 +27,14 @@ def _type(types: Types, _attributes: Attributes) -> Types:
     query, key, given, *mask = types
     *batch, length, depth = query.shape
     if len({t.dtype for t in types[:3]}) != 1 or len(mask) > 1:
-        raise UserError(f"attention: {', '.join(map(str, types))}", why="expected one dtype, and at most one mask")
+        why = "expected one dtype, and at most one mask"
+        raise UserError(f"attention: {', '.join(map(str, types))}", why=why, fix="convert with astype")
     fits = key.shape == (*batch, key.shape[-2], depth) and given.shape[:-1] == key.shape[:-1]
     if not fits or any(m.shape != (*batch, length, key.shape[-2]) for m in mask):
         raise UserError(
             f"attention: {', '.join(map(str, types))}",
             why="expected query [*b, n, d], key [*b, m, d], value [*b, m, e] and mask [*b, n, m]",
+            fix="give equal sizes equal names; np.swapaxes puts heads before the sequence",
         )
     return (query.with_shape((*batch, length, given.shape[-1])),)
 

@@ -16,6 +16,8 @@ from tcc.runtime.element import numpy_dtype
 from tcc.tree import Tree
 
 Array = np.ndarray[Any, np.dtype[Any]]
+_PASS = "pass its arguments in this order, or by these names"
+_NEST = "nest it as in the signature: help() of the function shows it"
 _BF16_FROM_FILE = np.dtype("V2")
 """What NumPy writes to a file, and reads again, for bf16."""
 
@@ -48,16 +50,28 @@ def bind(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     given = dict(zip(names, args, strict=False))
     expected = f"{function.name}({', '.join(names)})"
     if len(args) > len(names):
-        raise UserError(f"{function.name}: {len(args)} arguments were given, expected {len(names)}", why=expected)
+        raise UserError(
+            f"{function.name}: {len(args)} arguments were given, expected {len(names)}",
+            why=f"the signature is {expected}",
+            fix=_PASS,
+        )
     for name, value in kwargs.items():
         if name not in names:
-            raise UserError(f"{function.name}: there is no argument '{name}'", why=f"the signature is {expected}")
+            raise UserError(
+                f"{function.name}: there is no argument '{name}'", why=f"the signature is {expected}", fix=_PASS
+            )
         if name in given:
-            raise UserError(f"{function.name}: argument '{name}' was given twice", why=f"the signature is {expected}")
+            raise UserError(
+                f"{function.name}: argument '{name}' was given twice",
+                why=f"the signature is {expected}",
+                fix="give it by position or by name",
+            )
         given[name] = value
     missing = [name for name in names if name not in given]
     if missing:
-        raise UserError(f"{function.name}: argument '{missing[0]}' is missing", why=f"the signature is {expected}")
+        raise UserError(
+            f"{function.name}: argument '{missing[0]}' is missing", why=f"the signature is {expected}", fix=_PASS
+        )
     leaves: list[Any] = [None] * len(function.arguments)
     for name, tree in zip(names, function.arguments_tree.children, strict=True):
         spread(tree, given[name], leaves, f"{function.name}: argument '{name}'")
@@ -71,14 +85,16 @@ def spread(tree: Tree, value: Any, leaves: list[Any], where: str) -> None:
         return
     if tree.kind == "none":
         if value is not None:
-            raise UserError(f"{where} must be None")
+            raise UserError(f"{where} must be None", why="so it was when the function was compiled", fix="pass None")
         return
     for number, child in enumerate(tree.children):
         key = tree.keys[number] if tree.keys else number
         spread(child, _part(tree, value, key, where), leaves, f"{where}{_step(tree, key)}")
     parts = len(cast("Sequence[Any]", value)) if isinstance(value, (list, tuple, dict)) else len(tree.children)
     if parts != len(tree.children):
-        raise UserError(f"{where} has {parts} parts, expected {len(tree.children)}")
+        raise UserError(
+            f"{where} has {parts} parts, expected {len(tree.children)}", why=f"expected {_nesting(tree)}", fix=_NEST
+        )
 
 
 def _step(tree: Tree, key: str | int) -> str:
@@ -91,13 +107,14 @@ def _part(tree: Tree, value: Any, key: str | int, where: str) -> Any:
             return getattr(value, key)
         return cast(Any, value[key])
     except (KeyError, IndexError, TypeError, AttributeError):
-        what = (
-            f"a {tree.kind} with {', '.join(tree.keys)}"
-            if tree.keys
-            else f"{len(tree.children)} parts in a {tree.kind}"
-        )
-        found = f"it is {_kind(value)}"
-        raise UserError(f"{where} has no part {key!r}", why=f"expected {what}; {found}") from None
+        why = f"expected {_nesting(tree)}; it is {_kind(value)}"
+        raise UserError(f"{where} has no part {key!r}", why=why, fix=_NEST) from None
+
+
+def _nesting(tree: Tree) -> str:
+    if tree.keys:
+        return f"a {tree.kind} with {', '.join(tree.keys)}"
+    return f"{len(tree.children)} parts in a {tree.kind}"
 
 
 def _kind(value: Any) -> str:
@@ -117,12 +134,18 @@ def as_array(value: Any, tensor: Tensor, where: str) -> Array:
         array = array.view(expected)
     if array.dtype != expected and array.dtype.newbyteorder("=") != expected:
         if array.dtype.kind not in "biufc":
-            raise UserError(f"{where} is {_kind(value)}, expected an array {tensor}")
+            raise UserError(
+                f"{where} is {_kind(value)}, expected an array {tensor}",
+                why=f"as an array it has dtype {array.dtype}",
+                fix=f"pass an array of {expected}",
+            )
         converted = f"{tensor.name}.astype('{expected}')"
         if not hasattr(value, "astype"):
             converted = f"np.asarray({tensor.name}, '{expected}')"
         raise UserError(
-            f"{where} has dtype {array.dtype}, expected {expected} ({tensor})", fix=f"convert it: {converted}"
+            f"{where} has dtype {array.dtype}, expected {expected} ({tensor})",
+            why="arrays are read in place, not converted",
+            fix=f"convert it: {converted}",
         )
     if array.dtype == expected and array.flags.c_contiguous and array.flags.aligned:
         return array
@@ -132,7 +155,11 @@ def as_array(value: Any, tensor: Tensor, where: str) -> Array:
 
 def _plain(value: Any, tensor: Tensor, where: str) -> Array:
     if isinstance(value, np.ma.MaskedArray):
-        raise UserError(f"{where} is a masked array", fix="pass its data and its mask: x.filled(0), x.mask")
+        raise UserError(
+            f"{where} is a masked array",
+            why="compiled functions know no masks",
+            fix="pass its data and its mask: x.filled(0), x.mask",
+        )
     if isinstance(value, np.ndarray):
         return cast(Array, value).view(np.ndarray)
     if type(value) in (bool, int, float, complex):
@@ -156,7 +183,11 @@ def _scalar(value: bool | int | float | complex, tensor: Tensor, where: str) -> 
         with suppress(OverflowError):
             array: Array = np.array(value, dtype=numpy_dtype(tensor.dtype))
             return array
-    raise UserError(f"{where} is {value!r}, which {tensor.dtype} cannot hold")
+    raise UserError(
+        f"{where} is {value!r}, which {tensor.dtype} cannot hold",
+        why="a Python number takes the dtype of the argument it is passed for",
+        fix=f"pass a number that fits into {tensor.dtype}, or compile the function for another dtype",
+    )
 
 
 def solve(function: Function, arrays: Sequence[Array]) -> dict[str, int]:
@@ -173,7 +204,11 @@ def solve(function: Function, arrays: Sequence[Array]) -> dict[str, int]:
         value = sizes[symbol.name]
         if value < symbol.lower or (symbol.upper is not None and value > symbol.upper):
             bound = f"at least {symbol.lower}" if value < symbol.lower else f"at most {symbol.upper}"
-            raise UserError(f"{function.name}: the size '{symbol.name}' is {value}, but must be {bound}")
+            raise UserError(
+                f"{function.name}: the size '{symbol.name}' is {value}, but must be {bound}",
+                why="the arguments' shapes say so, and the function is compiled for that range",
+                fix="pass arrays of other sizes, or compile it for a wider range",
+            )
     for array, tensor in zip(arrays, function.arguments, strict=True):
         if array.shape != tuple(evaluate(extent, sizes) for extent in tensor.shape):
             raise _mismatch(function, tensor, array.shape, sizes)
@@ -182,9 +217,12 @@ def solve(function: Function, arrays: Sequence[Array]) -> dict[str, int]:
 
 def _mismatch(function: Function, tensor: Tensor, shape: Sequence[int], sizes: Mapping[str, int]) -> UserError:
     found = ", ".join(f"{name} = {value}" for name, value in sizes.items())
+    wanted = "[" + ", ".join(str(evaluate(extent, sizes)) if sizes else extent for extent in tensor.shape) + "]"
     return UserError(
         f"{function.name}: argument '{tensor.name}' has shape {list(shape)}, expected [{', '.join(tensor.shape)}]",
         why=f"the arguments' shapes say {found}"
         if found
         else f"it has {len(shape)} ax{'is' if len(shape) == 1 else 'es'} instead of {len(tensor.shape)}",
+        fix=f"pass an array of shape {wanted}"
+        + (", or others to go with it" if found and len(function.arguments) > 1 else ""),
     )

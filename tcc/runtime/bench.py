@@ -134,7 +134,7 @@ def sizes_for(function: Signature, given: Mapping[str, int]) -> dict[str, int]:
     unknown = [n for n in given if n not in names]
     if unknown:
         why = f"its sizes are {', '.join(sorted(names))}" if names else "it has no sizes"
-        raise UserError(f"{function.name} has no size '{unknown[0]}'", why=why)
+        raise UserError(f"{function.name} has no size '{unknown[0]}'", why=why, fix="--size takes these names")
     sizes: dict[str, int] = {}
     for symbol in function.symbols:
         upper = DEFAULT_SIZE if symbol.upper is None else min(DEFAULT_SIZE, symbol.upper)

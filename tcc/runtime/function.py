@@ -104,17 +104,21 @@ class Function:
         self._call = self._closed
 
     def _closed(self, *_: Any) -> int:
-        raise UserError(f"{self.__name__}: the library or state has been closed", fix="load it again")
+        why = "its code and memory are gone"
+        raise UserError(f"{self.__name__}: the library or state has been closed", why=why, fix="load it again")
 
     def call_leaves(self, given: Mapping[str, Any]) -> dict[str, Array]:
         """Calls with leaves by their dotted names and returns the results by theirs."""
         names = [t.name for t in self.signature.arguments]
+        takes = f"it takes {', '.join(names)}"
         for name in given:
             if name not in names:
-                raise UserError(f"{self.__name__}: there is no argument '{name}'", why=f"it takes {', '.join(names)}")
+                raise UserError(f"{self.__name__}: there is no argument '{name}'", why=takes, fix="name one of these")
         for name in names:
             if name not in given:
-                raise UserError(f"{self.__name__}: argument '{name}' is missing", why=f"it takes {', '.join(names)}")
+                raise UserError(
+                    f"{self.__name__}: argument '{name}' is missing", why=takes, fix=f"give it by its name, {name}"
+                )
         nested = self(*unflatten(self.signature.arguments_tree, [given[name] for name in names]))
         results: list[Any] = [None] * len(self.signature.results)
         checks.spread(self.signature.results_tree, nested, results, self.__name__)
@@ -159,4 +163,5 @@ class Function:
         name = "out" if self._single else f"out '{self.signature.results[number].name}'"
         is_array = isinstance(array, np.ndarray)
         found = f"an array {array.dtype}{list(array.shape)}" if is_array else f"of type {type(array).__name__}"
-        return UserError(f"{self.__name__}: {name} cannot be written to: {why}", why=f"it is {found}")
+        fix = "pass such an array, or leave out away: the results are returned"
+        return UserError(f"{self.__name__}: {name} cannot be written to: {why}", why=f"it is {found}", fix=fix)

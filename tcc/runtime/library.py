@@ -51,7 +51,11 @@ class Library:
         if name in self.functions:
             return self.functions[name]
         self.manifest.function(name)
-        raise UserError(f"{name} works on a state", fix=f"make one: s = library.new(); s.{name}(…)")
+        raise UserError(
+            f"{name} works on a state",
+            why="each instance has a state of its own",
+            fix=f"make one: s = library.new(); s.{name}(…)",
+        )
 
     def __getattr__(self, name: str) -> Function:
         if name.startswith("_") or name == "functions":
@@ -88,7 +92,8 @@ class Library:
     def new(self) -> State:
         """A new instance of the library's state, with the initial values."""
         if not self.manifest.states:
-            raise UserError("the library has no state", fix="call its functions directly")
+            why = "none of the functions it was compiled from has a tcc.state"
+            raise UserError("the library has no state", why=why, fix="call its functions directly")
         return State(self, self._session)
 
     @property
@@ -99,7 +104,11 @@ class Library:
     @threads.setter
     def threads(self, number: int | None) -> None:
         if number is not None and not 1 <= number < 1 << 31:
-            raise UserError(f"the number of threads is {number}, but must be at least 1")
+            raise UserError(
+                f"the number of threads is {number}, but must be at least 1",
+                why="the calling thread works too",
+                fix="threads=1 uses no other one, None as many as there are processors",
+            )
         self._threads = number
         context = Context.of(max_workers=number) if number is not None else None
         # The structure and its address travel together: a call in another thread may still use the old ones.

@@ -84,7 +84,8 @@ def open_library(path: Path, manifest: Manifest) -> ctypes.CDLL:
         try:
             handle = ctypes.CDLL(spelled)
         except OSError as error:
-            raise UserError(f"the system cannot load '{path}'", why=str(error)) from None
+            fix = "compile it on this system, or for it"
+            raise UserError(f"the system cannot load '{path}'", why=str(error), fix=fix) from None
         if _seal(handle, manifest) == manifest.sha256:
             version = handle[f"{manifest.prefix}_abi_version"]()
             if version != _ABI_VERSION:

@@ -127,6 +127,7 @@ def exports(manifest: Manifest) -> list[str]:
         if name in taken:
             raise UserError(
                 f"{owner} and {taken[name]} would both be called '{manifest.prefix}_{name}' in C",
+                why="C has one name for one thing",
                 fix=f"rename {owner}",
             )
         taken[name] = owner
@@ -139,6 +140,7 @@ def exports(manifest: Manifest) -> list[str]:
         if not re.fullmatch(r"[A-Za-z][0-9A-Za-z_]*", function.name) or "__" in function.name:
             raise UserError(
                 f"the function '{function.name}' has a name that C cannot use",
+                why="it becomes a part of the exported name",
                 fix="use letters, digits and single underscores, beginning with a letter",
             )
         for form in _FORMS:

@@ -78,7 +78,8 @@ def _target_machine(machine: Machine, jit: bool = False) -> binding.TargetMachin
     try:
         target = binding.Target.from_triple(machine.triple)
     except RuntimeError as error:
-        raise UserError(f"unknown target triple '{machine.triple}'", why=str(error)) from None
+        fix = "see `tcc targets` for what there is"
+        raise UserError(f"unknown target triple '{machine.triple}'", why=str(error), fix=fix) from None
     model = "jitdefault" if jit else "default"
     return target.create_target_machine(machine.cpu, machine.features, 3, reloc="pic", codemodel=model, jit=jit)
 

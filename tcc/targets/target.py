@@ -103,6 +103,7 @@ def native() -> Target:
     if isa is None:
         raise UserError(
             f"tcc has no target for this machine ({host.triple}, {host.cpu})",
+            why="it is not of x86-64-v2 or later, nor aarch64",
             fix="compile for another one with --target; see `tcc targets`",
         )
     required = tuple(f for f in sorted(features) if f in _V4 or f in _BEYOND or f.startswith("avx"))

@@ -29,12 +29,13 @@ def choose(names: str) -> tuple[Target, ...]:
         )
     twice = next((name for name in listed if listed.count(name) > 1), None)
     if twice is not None:
-        raise UserError(f"'{names}' names {twice} twice", fix=_FIX)
+        raise UserError(f"'{names}' names {twice} twice", why="a library has one code for each", fix=_FIX)
     if len({t.machine.triple for t in found}) > 1:
         machines = ", ".join(f"{t.name} ({t.machine.triple})" for t in found)
         raise UserError(f"'{names}': one library is for one kind of machine", why=f"these are {machines}", fix=_FIX)
     if all(t.facts.threads for t in found):
         raise UserError(f"'{names}': kernels are for one GPU", fix=f"name the oldest: newer ones run {min(listed)} too")
     if not all(t.required for t in found):
-        raise UserError(f"'{names}': these targets have no levels to choose among", fix=_FIX)
+        why = "the code that runs is chosen by what the processor has"
+        raise UserError(f"'{names}': these targets have no levels to choose among", why=why, fix=_FIX)
     return tuple(sorted(found, key=lambda t: len(t.required)))

@@ -155,6 +155,8 @@ def test_a_mistake_is_named(lib, mistake):
         with pytest.raises(UserError) as error:
             call(lib)
         assert message in str(error.value)
+        # The C interface says what is wrong in one sentence.
+        assert mistake in ("index", "overlap") or (error.value.why and error.value.fix)
 
 
 def test_a_read_only_out_is_refused(lib):

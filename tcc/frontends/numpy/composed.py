@@ -23,7 +23,10 @@ def _average(a: Any, axis: Axis = None, weights: Any = None, keepdims: bool = Fa
     x, w = ops.value(a), ops.value(weights)
     if w.type.rank != x.type.rank:
         if not isinstance(axis, int) or w.type.rank != 1:
-            raise UserError("np.average: the weights' shape differs from the array's", fix="give weights of its shape")
+            why = f"the array is {x.type}, the weights {w.type}"
+            raise UserError(
+                "np.average: the weights' shape differs from the array's", why=why, fix="give weights of its shape"
+            )
         w = ops.reshape(w, [-1 if k == axis % x.type.rank else 1 for k in range(x.type.rank)])
     keep = bool(keepdims is True)
     total = ops.sum(ops.multiply(x, w), axis, keepdims=keep)
@@ -54,7 +57,11 @@ def _rot90(m: Value, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Value:
 def _cross(a: Any, b: Any, axis: int = -1) -> Value:
     x, y = (ops.moveaxis(ops.value(v), axis, -1) for v in (a, b))
     if x.type.shape[-1] != 3 or y.type.shape[-1] != 3:
-        raise Unsupported(f"np.cross of vectors of {x.type.shape[-1]} and {y.type.shape[-1]} elements, not 3")
+        raise Unsupported(
+            f"np.cross of vectors of {x.type.shape[-1]} and {y.type.shape[-1]} elements",
+            why="it is for vectors of 3 elements",
+            fix="pad them with zeros, or write a[0]*b[1] - a[1]*b[0]",
+        )
 
     def turned(v: Value, by: int) -> Value:
         return ops.roll(v, by, -1)
@@ -87,7 +94,9 @@ def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
 
 def _diag(v: Value, k: int = 0) -> Value:
     if k:
-        raise Unsupported(f"np.diag with k={k}")
+        raise Unsupported(
+            f"np.diag with k={k}", why="only the main diagonal is there", fix="slice x, or pad the result"
+        )
     if v.type.rank == 2:
         return ops.diagonal(v)
     n = v.type.shape[0]
@@ -147,7 +156,9 @@ def _median(a: Any, axis: Axis = None, keepdims: bool = False) -> Value:
     ordered = ops.moveaxis(ops.sort(x, axis), axis, -1)
     n: Size = x.type.shape[cast(int, axis)]
     if not dim.positive(n):
-        raise UserError(f"np.median over {n} elements, which may be none", fix="give the size a range: f32[n:1..]")
+        why = "nothing has no median"
+        fix = "give the size a range: f32[n:1..]"
+        raise UserError(f"np.median over {n} elements, which may be none", why=why, fix=fix)
     middle = ops.getitem(ordered, (..., slice((n - 1) // 2, n // 2 + 1)))
     last = ops.getitem(ordered, (..., -1))
     result = _middle_mean(middle, n)
@@ -173,7 +184,10 @@ def _dstack(tup: Sequence[Any]) -> Value:
 def _cumulative_sum(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
     v = ops.value(x)
     if axis is None and v.type.rank != 1:
-        raise UserError("np.cumulative_sum needs an axis for more than one dimension")
+        why = f"the array has {v.type.rank} dimensions"
+        raise UserError(
+            "np.cumulative_sum needs an axis for more than one dimension", why=why, fix="axis=-1 is the last"
+        )
     return ops.cumsum(v, axis=0 if axis is None else axis, dtype=dtype)
 
 
@@ -200,7 +214,9 @@ def _polyval(p: Any, x: Any) -> Value:
     coefficients, at = ops.value(p), ops.value(x)
     count = coefficients.type.shape[0]
     if not isinstance(count, int):
-        raise UserError(f"np.polyval of {count} coefficients", fix="use tcc.scan, or a number of them in the spec")
+        why = "its steps are written out, one for each"
+        fix = "use tcc.scan, or a number of them in the spec"
+        raise UserError(f"np.polyval of {count} coefficients", why=why, fix=fix)
     result = ops.zeros_like(at)
     for k in range(count):
         result = ops.add(ops.multiply(result, at), ops.getitem(coefficients, k))

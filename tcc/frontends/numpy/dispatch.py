@@ -117,14 +117,22 @@ def _ufunc_keywords(name: str, keywords: Mapping[str, Any]) -> dict[str, Any]:
         )
     if keywords.get("where", True) is not True:
         raise Unsupported(
-            f"{name} with where=", where=locations.user_line().place(), fix="np.where(condition, result, otherwise)"
+            f"{name} with where=",
+            where=locations.user_line().place(),
+            why="NumPy leaves the other elements as they happen to be in memory",
+            fix="np.where(condition, result, otherwise)",
         )
     defaults = {"casting": "same_kind", "order": "K", "subok": True, "initial": np._NoValue, "signature": None}  # pyright: ignore
     kept = {k: v for k, v in keywords.items() if k not in ("out", "where") and v is not None}
     kept = {k: v for k, v in kept.items() if not (k in defaults and v is defaults[k])}
     for keyword in kept:
         if keyword not in ("dtype", "axis", "keepdims"):
-            raise Unsupported(f"{name} with {keyword}=", where=locations.user_line().place())
+            raise Unsupported(
+                f"{name} with {keyword}=",
+                where=locations.user_line().place(),
+                why="of a ufunc's keywords there are dtype, axis and keepdims",
+                fix="leave the argument out",
+            )
     return kept
 
 
@@ -132,6 +140,7 @@ def _refuse_at(name: str) -> NoReturn:
     raise UserError(
         f"{name} changes an array in place",
         where=locations.user_line().place(),
+        why="traced arrays do not change, and NumPy arrays are constants of the compiled function",
         fix="x = x.at[index].add(value) gives the changed array; tcc.zeros makes a traced one",
     )
 
@@ -145,7 +154,12 @@ def function(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[
     try:
         bound = _signature(function).bind(*args, **kwargs).arguments
     except TypeError as error:
-        raise UserError(f"{name}: {error}", where=locations.user_line().place()) from None
+        raise UserError(
+            f"{name}: {error}",
+            where=locations.user_line().place(),
+            why=f"its signature is {name}{_signature(function)}",
+            fix="call it as NumPy's documentation says",
+        ) from None
     return located(_call, name, row, _signature(function), bound)
 
 
@@ -191,7 +205,10 @@ def _refuse_keyword(name: str, key: str) -> NoReturn:
         "like": "",
     }
     raise Unsupported(
-        f"{name} with {key}=", where=locations.user_line().place(), fix=fixes.get(key, "leave the argument out")
+        f"{name} with {key}=",
+        where=locations.user_line().place(),
+        why="the op takes no such argument",
+        fix=fixes.get(key) or "leave the argument out",
     )
 
 
@@ -304,6 +321,7 @@ def power(base: Traced, exponent: Any) -> tuple[Any, bool]:
             raise UserError(
                 "integers to negative integer powers are not allowed",
                 where=locations.user_line().place(),
+                why="NumPy refuses it too: the result is no integer",
                 fix=f"x.astype(np.float64) ** {exponent}",
             )
     return ufunc(np.power, "__call__", (base, exponent), {})

@@ -84,6 +84,7 @@ class Traceable:
             raise UserError(
                 f"the types of the arguments of '{self.name}' are not known",
                 where=self.where,
+                why="it is compiled before it is called, and @tcc.function names none",
                 fix='declare them: @tcc.function(x="f32[batch, 784]")',
             )
         return trace(self.python, signature, self.name)
@@ -111,4 +112,5 @@ class Traceable:
                 f"argument '{name}' of '{self.name}' has type {found}",
                 where=locations.user_line().place(),
                 why=f"expected {expected}" + (f" with {bound}" if bound else ""),
+                fix="pass a value of the spec's type, or change the spec",
             )

@@ -60,6 +60,7 @@ def constant(array: Any, name: str = "") -> Value:
         raise UserError(
             "an array of Python objects cannot be compiled",
             where=locations.user_line().place(),
+            why="its elements have no dtype in common that a machine knows",
             fix="np.stack joins traced values; other arrays need a numeric dtype",
         )
     made = Constant.of(plain, name or (name_of(array) if plain.ndim else ""))
@@ -89,7 +90,10 @@ def as_operand(item: Any) -> Any:
     if hasattr(item, "__array__") or hasattr(item, "__dlpack__"):
         return constant(np.asarray(item))
     raise UserError(
-        f"an array was expected, got {type(item).__name__}: {str(item)[:60]}", where=locations.user_line().place()
+        f"an array was expected, got {type(item).__name__}: {str(item)[:60]}",
+        where=locations.user_line().place(),
+        why="operands are arrays, numbers, and lists and tuples of them",
+        fix="make an array of it with np.asarray",
     )
 
 

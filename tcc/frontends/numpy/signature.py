@@ -38,6 +38,7 @@ class Argument:
             raise UserError(
                 f"argument '{self.name}' is nested differently from its spec",
                 why=f"expected {_shown(self.tree)}, got {_shown(tree)}",
+                fix="nest it as in the spec",
             )
         if self.tree.kind == "dict" and tree.keys != self.tree.keys:
             return _reordered(self.tree, value)
@@ -166,7 +167,7 @@ def from_specs(python: Callable[..., Any], specs: Mapping[str, Any], where: Plac
                 f"'{python.__name__}' has no parameter '{name}'",
                 where=where,
                 why=f"its parameters are {', '.join(parameters) or 'none'}",
-                fix=f"did you mean {near[0]}?" if near else "",
+                fix=f"did you mean {near[0]}?" if near else "name parameters of the function",
             )
     symbols: dict[str, Size] = {}
     arguments: list[Argument] = []
@@ -178,6 +179,7 @@ def from_specs(python: Callable[..., Any], specs: Mapping[str, Any], where: Plac
             raise UserError(
                 f"'{python.__name__}' takes *{name}, which a spec cannot describe",
                 where=where,
+                why="the number of arguments is fixed when the function is compiled",
                 fix="take a tuple or a dict: xs=('f32[n]', 'f32[n]')",
             )
         elif parameter.default is not parameter.empty:
@@ -186,6 +188,7 @@ def from_specs(python: Callable[..., Any], specs: Mapping[str, Any], where: Plac
             raise UserError(
                 f"the parameter '{name}' of '{python.__name__}' has no spec",
                 where=where,
+                why="where some arguments have specs, all have one or a default",
                 fix=f'@tcc.function({name}="f32[n]", …), or give it a default to keep it a Python value',
             )
     signature = Signature(tuple(arguments), tuple(static))
@@ -201,6 +204,7 @@ def _argument(name: str, spec: Any, symbols: dict[str, Size], where: Place | Non
             raise UserError(
                 f"the spec of '{path}' is {type(leaf).__name__}: {leaf!r}"[:200],
                 where=where,
+                why="a spec is text: a dtype and a shape",
                 fix='write it as a string: "f32[batch, 784]", a scalar as "f32[]"',
             )
         try:
@@ -279,7 +283,8 @@ def bind(python: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, A
     try:
         bound = signature.bind(*args, **kwargs)
     except TypeError as error:
-        raise UserError(f"{python.__name__}: {error}", why=f"its signature is {python.__name__}{signature}") from None
+        why = f"its signature is {python.__name__}{signature}"
+        raise UserError(f"{python.__name__}: {error}", why=why, fix="call it as its signature says") from None
     bound.apply_defaults()
     result: dict[str, Any] = {}
     for name, value in bound.arguments.items():
@@ -287,7 +292,10 @@ def bind(python: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, A
         if kind is inspect.Parameter.VAR_POSITIONAL:
             result.update((f"{name}_{i}", v) for i, v in enumerate(value))
         elif kind is inspect.Parameter.VAR_KEYWORD:
-            raise UserError(f"'{python.__name__}' takes **{name}, which cannot be traced", fix="name the arguments")
+            why = "the names of arguments are fixed when the function is compiled"
+            raise UserError(
+                f"'{python.__name__}' takes **{name}, which cannot be traced", why=why, fix="name the arguments"
+            )
         else:
             result[name] = value
     return result

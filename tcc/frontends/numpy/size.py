@@ -37,7 +37,12 @@ def _whole(other: Any) -> Size | None:
 def _quotient(a: Size, b: Size) -> Size:
     """``a // b``; UserError when ``b`` is a number below 1."""
     if isinstance(b, int) and b < 1:
-        raise UserError(f"the size {a} is divided by {b}", where=locations.user_line().place())
+        raise UserError(
+            f"the size {a} is divided by {b}",
+            where=locations.user_line().place(),
+            why="sizes divide by numbers from 1 on",
+            fix="divide by a positive number",
+        )
     return dim.floordiv(a, b)
 
 

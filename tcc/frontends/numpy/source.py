@@ -25,13 +25,14 @@ def load_source(path: Path) -> ModuleType:
     try:
         code = compile(file.read_bytes(), str(file), "exec")
     except OSError as error:
-        raise UserError(f"cannot read '{path}'", why=error.strerror or str(error)) from None
+        raise UserError(f"cannot read '{path}'", why=error.strerror or str(error), fix="check the path") from None
     except (SyntaxError, ValueError) as error:
         where = Place(str(file), error.lineno or 1) if isinstance(error, SyntaxError) else None
         raise UserError(
             f"'{path}' is not valid Python",
             where=where,
             why=error.msg if isinstance(error, SyntaxError) else str(error),
+            fix="correct the source: Python itself cannot read it either",
         ) from None
     name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"tcc_source_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
@@ -40,7 +41,10 @@ def load_source(path: Path) -> ModuleType:
     sys.modules[name] = module
     sys.path.insert(0, str(file.parent))
     try:
-        with user_errors(f"'{path}' failed while it was imported"):
+        with user_errors(
+            f"'{path}' failed while it was imported",
+            f"importing it must succeed, since the functions that it defines are compiled: try python {path.name}",
+        ):
             exec(code, module.__dict__)
     except BaseException:
         del sys.modules[name]
@@ -51,15 +55,15 @@ def load_source(path: Path) -> ModuleType:
 
 
 @contextmanager
-def user_errors(what: str) -> Generator[None]:
-    """What the user's code raises in the block becomes a UserError at the user's line."""
+def user_errors(what: str, fix: str) -> Generator[None]:
+    """What the user's code raises in the block becomes a UserError ``what`` at the user's line."""
     try:
         yield
     except TccError:
         raise
     except (Exception, SystemExit) as error:
         text = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
-        raise UserError(what, where=_place(error.__traceback__), why=text[:500]) from error
+        raise UserError(what, where=_place(error.__traceback__), why=text[:500], fix=fix) from error
 
 
 def _place(trace: TracebackType | None) -> Place | None:

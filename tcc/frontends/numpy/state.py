@@ -46,7 +46,12 @@ class StateVariable:
 
     def __init__(self, init: Any, name: str | None = None) -> None:
         if name is not None and not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-            raise UserError(f"'{name}' cannot be a name in C", where=locations.user_line().place())
+            raise UserError(
+                f"'{name}' cannot be a name in C",
+                where=locations.user_line().place(),
+                why="the library's interface names the state",
+                fix="use letters, digits and underscores, beginning with a letter",
+            )
         self._name = name
         self._initial = Constant.of(init, name or "")
         self._value: np.ndarray[Any, Any] = self._initial.array
@@ -98,7 +103,9 @@ class StateVariable:
             f"the state{f' {self._name!r}' if self._name else ''} is set to a value of another type",
             where=locations.user_line().place(),
             why=f"it was made as {self.type}, the new value is {found}",
-            fix="convert the value with astype" if found.shape == self.type.shape else "",
+            fix="convert the value with astype"
+            if found.shape == self.type.shape
+            else "make the state of the shape that it is to have: tcc.state(np.zeros(shape))",
         )
 
     def _slot(self, root: Scope) -> Slot:

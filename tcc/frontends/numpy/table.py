@@ -59,7 +59,7 @@ _LIKE = """
 
 def _identity(x: Value) -> Value:
     if x.type.dtype == dt.BOOL:
-        raise UserError("np.positive of a bool", fix="convert it: x.astype(np.int64)")
+        raise UserError("np.positive of a bool", why="NumPy refuses it too", fix="convert it: x.astype(np.int64)")
     return x
 
 
@@ -143,7 +143,7 @@ def _round(a: Value, decimals: int = 0) -> Value:
     if not a.type.dtype.is_inexact:
         if decimals >= 0:
             return a
-        raise Unsupported("rounding integers to tens", fix="convert them to floats first")
+        raise Unsupported("rounding integers to tens", why="it is for floats here", fix="convert them to floats first")
     scale = 10.0 ** abs(decimals)
     if decimals == 0:
         return ops.rint(a)

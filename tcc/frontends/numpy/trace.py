@@ -52,7 +52,8 @@ def trace(python: Callable[..., Any], signature: Signature, name: str) -> Traced
     slots: list[tuple[StateVariable, Slot]] = list(scope.states.items())
     written = [slot for _, slot in slots if slot.written]
     if not outputs and not written:
-        raise UserError(f"'{name}' returns nothing", where=where.place(), fix="return the result")
+        why = "a compiled function gives results or sets states"
+        raise UserError(f"'{name}' returns nothing", where=where.place(), why=why, fix="return the result")
     function = Function(
         graph=Graph(
             name,
@@ -91,6 +92,7 @@ def result_values(result: Any, scope: Scope) -> tuple[list[Value], Tree]:
                 f"'{scope.name}' returns {type(leaf).__name__} in {path}",
                 where=scope.location.place() or locations.user_line().place(),
                 why="results are arrays and numbers, nested in dicts, lists, tuples and dataclasses",
+                fix=f"return what is computed, and add the {type(leaf).__name__} after the call",
             )
     return [as_value(leaf) for leaf in leaves], tree
 

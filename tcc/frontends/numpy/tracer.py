@@ -172,8 +172,12 @@ class Tracer(Traced):
         raise MissingAttributeError(
             f"a traced array has no attribute '{name}'",
             where=locations.user_line().place(),
-            why="NumPy's arrays have it, but it is not in the op set" if hasattr(np.ndarray, name) else "",
-            fix=f"did you mean {' or '.join(f'.{n}' for n in near)}?" if near else dispatch.suggestion(name),
+            why="NumPy's arrays have it, but it is not in the op set"
+            if hasattr(np.ndarray, name)
+            else "NumPy's arrays have none either",
+            fix=f"did you mean {' or '.join(f'.{n}' for n in near)}?"
+            if near
+            else dispatch.suggestion(name) or "see 'tcc ops' for what there is",
         )
 
     # --- indexing -----------------------------------------------------------------------------
@@ -227,7 +231,12 @@ class Tracer(Traced):
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """The elements in another shape; one size may be -1."""
         if order != "C":
-            raise Unsupported(f"reshape with order='{order}'", where=locations.user_line().place())
+            raise Unsupported(
+                f"reshape with order='{order}'",
+                where=locations.user_line().place(),
+                why="arrays are row-major here",
+                fix="transpose before and after: x.T.reshape(shape[::-1]).T is order='F'",
+            )
         return np.reshape(cast(Any, self), shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Any:

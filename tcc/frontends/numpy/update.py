@@ -60,7 +60,8 @@ def changed(x: Value, index: Any, value: Any, add: bool) -> Value:
     picked = ops.getitem(x, index)
     whole = value if isinstance(value, Value) else ops.full((), value, dtype=x.type.dtype)
     if add and dt.promote(whole.type.dtype, x.type.dtype) != x.type.dtype:
-        raise UserError(f"adding {whole.type.dtype} to elements of {x.type}", fix="convert it with astype")
+        why = "the elements keep their dtype, which does not hold the sum"
+        raise UserError(f"adding {whole.type.dtype} to elements of {x.type}", why=why, fix="convert it with astype")
     part = ops.broadcast_to(ops.astype(whole, x.type.dtype), picked.type.shape)
     return _in_box(x, part, box, add)
 

@@ -35,6 +35,8 @@ def spec(python: Callable[..., Any]) -> dict[str, str]:
 def test_mistake_names_the_line_and_a_way_out(python: Callable[..., Any]) -> None:
     text = message(lambda: tcc.trace(tcc.function(**spec(python))(python)))
     assert "mistakes.py:LINE in " in text
+    assert "\n  why: " in text
+    assert "\n  fix: " in text
     assert len(text.splitlines()) < 12
 
 
