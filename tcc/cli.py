@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import click
 import numpy as np
@@ -30,7 +31,9 @@ from tcc.ir.op import NotDifferentiable
 from tcc.progress import Progress
 from tcc.runtime import bench as bench_
 from tcc.targets import target as targets
+from tcc.targets.cache import replacing, write_atomically
 from tcc.targets.limits import measured_limits
+from tcc.targets.link import check_writable
 
 _DEBUG = "tcc.debug"
 
@@ -46,8 +49,9 @@ class _Commands(click.Group):
         except BrokenPipeError:
             raise
         except OSError as error:
-            name = f"'{error.filename}': " if error.filename else ""
-            self._fail(ctx, UserError(f"{name}{error.strerror or error}"))
+            what = f"cannot use '{error.filename}'" if error.filename else "the system refused a request"
+            why = error.strerror or str(error)
+            self._fail(ctx, UserError(what, why=why, fix="check the path, its permissions and the space on the disk"))
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
@@ -148,8 +152,8 @@ def run(library: Path, function: str, arguments: tuple[str, ...], output: Path |
     tcc run model.so classify --x images.npy -o probabilities.npy
     tcc run model.so price --spot data.npz:spot --strike data.npz:strike --rate 0.02
     """
-    if output is not None and output.suffix not in (".npy", ".npz"):
-        raise UserError(f"cannot tell what to write: '{output}'", fix=f"write {output.stem}.npz, for example")
+    if output is not None:
+        _check_output(output)
     given = _named(arguments)
     with runtime.load(library) as loaded:
         result = loaded.call_leaves(function, {name: _array(name, text) for name, text in given.items()})
@@ -157,13 +161,28 @@ def run(library: Path, function: str, arguments: tuple[str, ...], output: Path |
         for name, value in result.items():
             click.echo(f"{name} {value.dtype}{list(value.shape)}\n{value}")
     elif output.suffix == ".npz":
-        np.savez(output, **result)
+        with replacing(output) as file:
+            np.savez(file, **result)
     elif len(result) == 1:
-        np.save(output, next(iter(result.values())))
+        with replacing(output) as file:
+            np.save(file, next(iter(result.values())))
     else:
         raise UserError(
-            f"{function} has {len(result)} results ({', '.join(result)})", fix="write them to an .npz file: -o out.npz"
+            f"{function} has {len(result)} results ({', '.join(result)})",
+            why="an .npy file holds one array",
+            fix="write them to an .npz file: -o out.npz",
         )
+
+
+def _check_output(path: Path) -> None:
+    """UserError unless arrays can be written there; asked before the work of which they are the result."""
+    if path.suffix not in (".npy", ".npz"):
+        raise UserError(
+            f"cannot tell what to write: '{path}'",
+            why="a file of arrays ends in .npy or .npz",
+            fix=f"write {path.stem}.npz, for example",
+        )
+    check_writable(path)
 
 
 def _named(arguments: tuple[str, ...]) -> dict[str, str]:
@@ -184,16 +203,20 @@ def _array(name: str, text: str) -> Any:
         if Path(path).suffix not in (".npy", ".npz"):
             return _number(text)
         loaded: Any = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        if not hasattr(loaded, "files"):
+            return loaded
+        if key in loaded.files:
+            return loaded[key]
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise UserError(
             f"argument '{name}': cannot read '{text}'", why=why, fix="give a .npy file, FILE.npz:KEY or a number"
         ) from None
-    if not hasattr(loaded, "files"):
-        return loaded
-    if key not in loaded.files:
-        raise UserError(f"argument '{name}': '{path}' holds {', '.join(loaded)}", fix=f"--{name} {path}:KEY")
-    return loaded[key]
+    raise UserError(
+        f"argument '{name}': '{text}' names no array",
+        why=f"'{path}' holds {', '.join(loaded.files) or 'none'}",
+        fix=f"--{name} {path}:{loaded.files[0] if loaded.files else 'KEY'}",
+    )
 
 
 def _number(text: str) -> int | float | complex:
@@ -301,11 +324,12 @@ def explain(
     tcc explain model.py -o report.html
     tcc explain model.py -o report.html --target x86-64-v4 --size batch=4096
     """
+    check_writable(output)
     options = pipeline.Options(target=target)
     with Progress(f"explaining {source}") as progress:
         module = api.module_from_source(source, functions)
         page = explain_(module, source.name, options, dict(map(_size, sizes)), not no_measure, progress.stage)
-    output.write_text(page)
+    write_atomically(output, page.encode())
     click.echo(f"wrote {output} ({output.stat().st_size:,} bytes)")
 
 
@@ -343,7 +367,8 @@ def _show_function(name: str) -> None:
     if name not in functions:
         near = difflib.get_close_matches(name, {*functions, *ops.TABLE}, n=3)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise UserError(f"no op is called '{name}'", fix=f"{hint}`tcc ops` lists them all")
+        why = "neither an op nor a function of tcc or tcc.nn has that name"
+        raise UserError(f"no op is called '{name}'", why=why, fix=f"{hint}`tcc ops` lists them all")
     function = getattr(nn if name in nn.__all__ else ops, name)
     click.echo(f"{functions[name]}{inspection.signature(function)}".replace("'", ""))
     click.echo(inspection.getdoc(function) or "")

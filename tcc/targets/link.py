@@ -60,11 +60,21 @@ def check_output(path: Path, prefix: str, target: Target) -> None:
             fix=f"write {path.with_suffix(target.kinds[0]).name}, for example",
         )
     check_prefix(prefix)
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """UserError unless a file may be written there."""
     folder = path.parent
     if not folder.is_dir():
         raise UserError(f"cannot write '{path}'", why=f"there is no folder '{folder}'", fix=f"mkdir -p {folder}")
-    if path.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        why = "it is a folder" if path.is_dir() else f"the folder '{folder}' is not writable"
+    why = ""
+    if path.exists() and not path.is_file():
+        # Files take their names by a rename, which would put one in the place of a device.
+        why = "it is a folder" if path.is_dir() else "it is no regular file"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        why = f"the folder '{folder}' is not writable"
+    if why:
         raise UserError(f"cannot write '{path}'", why=why, fix="choose another place with -o")
 
 

@@ -60,11 +60,15 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def is_a_message(done: subprocess.CompletedProcess[str], folder: Path, status: int = 1) -> str:
-    """The message without the machine's paths; checks its size, its status and that it is no traceback."""
+    """The message without the machine's paths; checks its parts, its size, its status and that it is no traceback."""
     text = done.stderr.replace(str(folder) + "/", "")
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in text
     assert 1 <= len(text.splitlines()) <= 24, text
+    if status == 1:
+        assert text.startswith(("error: ", "unsupported: ")), text
+        assert "\n  why: " in text, text
+        assert "\n  fix: " in text, text
     return text
 
 
@@ -86,6 +90,21 @@ def test_unwritable_output(tmp_path: Path, golden: Callable[[str], Callable[[str
     (tmp_path / "model.py").write_text(MODEL)
     done = tcc("compile", "model.py", "-o", "no/such/folder/model.so", folder=tmp_path)
     golden("golden/unwritable.txt")(is_a_message(done, tmp_path))
+    done = tcc("explain", "model.py", "-o", "no/report.html", folder=tmp_path)
+    assert "there is no folder 'no'" in is_a_message(done, tmp_path)
+    done = tcc("explain", "model.py", "-o", "/dev/null", folder=tmp_path)
+    assert "it is no regular file" in is_a_message(done, tmp_path)
+    (tmp_path / "model.so").mkdir()
+    done = tcc("compile", "model.py", "-o", "model.so", folder=tmp_path)
+    assert "it is a folder" in is_a_message(done, tmp_path)
+    assert not list((tmp_path / "model.so").iterdir())
+
+
+def test_graph_text_without_functions(tmp_path: Path) -> None:
+    (tmp_path / "empty.tcc").write_text("")
+    done = tcc("compile", "empty.tcc", "-o", "empty.so", folder=tmp_path)
+    assert "'empty.tcc' holds no functions" in is_a_message(done, tmp_path)
+    assert not (tmp_path / "empty.so").exists()
 
 
 def test_unknown_target_and_ending(tmp_path: Path, golden: Callable[[str], Callable[[str], None]]) -> None:
@@ -121,6 +140,25 @@ def test_wrong_calls(library: Path, tmp_path: Path, golden: Callable[[str], Call
         "missing_array": ("run", str(library), "predict", "--x", "y.npy"),
     }.items():
         golden(f"golden/{case}.txt")(is_a_message(tcc(*arguments, folder=tmp_path), library.parent))
+
+
+def test_unreadable_arrays(library: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.npy").write_bytes(b"")
+    (tmp_path / "cut.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr'")
+    (tmp_path / "noise.npz").write_bytes(b"PK\x03\x04" + np.random.default_rng(0).bytes(100))
+    np.save(tmp_path / "objects.npy", np.array([None, {}], object), allow_pickle=True)
+    np.savez(tmp_path / "two.npz", a=np.zeros(3), b=np.zeros(3))
+    for file in ("empty.npy", "cut.npy", "noise.npz", "objects.npy", "two.npz", "two.npz:c", "word"):
+        done = tcc("run", str(library), "predict", "--x", file, folder=tmp_path)
+        assert f"argument 'x': {'' if 'two' in file else 'cannot read '}'{file}'" in is_a_message(done, tmp_path)
+
+
+def test_results_that_cannot_be_written(library: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 4), "f4"))
+    for output, what in {"no/y.npy": "there is no folder 'no'", "y.txt": "ends in .npy or .npz"}.items():
+        done = tcc("run", str(library), "predict", "--x", "x.npy", "-o", output, folder=tmp_path)
+        assert what in is_a_message(done, tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"x.npy"}
 
 
 def test_damaged_libraries(library: Path, tmp_path: Path, golden: Callable[[str], Callable[[str], None]]) -> None:
