@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import gcd
 from typing import Union
 
@@ -360,15 +360,27 @@ def symbols(size: Size) -> tuple[Symbol, ...]:
 
 def substitute(size: Size, values: Mapping[str, Size]) -> Size:
     """The size with symbols replaced by name; symbols not named stay."""
+    return _substituted(size, values, {})
+
+
+def _substituted(size: Size, values: Mapping[str, Size], done: dict[Atom, Size]) -> Size:
+    """``done`` are the compound atoms met so far: simplifying one may take proofs, and a count of
+    operations holds the same few in hundreds of terms."""
     if isinstance(size, int) or not any(s.name in values for s in symbols(size)):
         return size
 
     def replaced(atom: Atom) -> Size:
         if isinstance(atom, Symbol):
             return values.get(atom.name, of_atom(atom))
+        if atom not in done:
+            done[atom] = simplified(atom)
+        return done[atom]
+
+    def simplified(atom: FloorDiv | Extremum) -> Size:
         if isinstance(atom, FloorDiv):
-            return floordiv(substitute(atom.numerator, values), substitute(atom.denominator, values))
-        parts = [substitute(a, values) for a in atom.arguments]
+            numerator, denominator = (_substituted(part, values, done) for part in (atom.numerator, atom.denominator))
+            return floordiv(numerator, denominator)
+        parts = [_substituted(part, values, done) for part in atom.arguments]
         return minimum(*parts) if atom.kind == "min" else maximum(*parts)
 
     total: Size = 0
@@ -417,11 +429,25 @@ def nonnegative(size: Size) -> bool:
         return size >= 0
     if _effort.left is not None:
         return _prove(size, 6)
+    return _proved(size, _ranges(size))
+
+
+@lru_cache(maxsize=1 << 14)
+def _proved(size: Dim, _of: object) -> bool:
+    """A proof from the start. The same few are asked for again and again while a program is made.
+
+    ``_of`` are the ranges of its symbols, which are not compared when sizes are.
+    """
     _effort.left = _STEPS
     try:
         return _prove(size, 6)
     finally:
         _effort.left = None
+
+
+def _ranges(size: Size) -> tuple[object, ...]:
+    """The bounds of all symbols of a size, and of the symbols in these."""
+    return tuple((s.name, s.lower, s.upper, _ranges(s.upper or 0)) for s in symbols(size))
 
 
 def _prove(size: Size, depth: int) -> bool:

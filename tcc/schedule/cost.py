@@ -27,6 +27,8 @@ from tcc.schedule.program import Block, Call, Carry, Copy, Entry, Kernel, Let, L
 
 _SAMPLES = (1, 5, 64, 65, 100, 1000, 16384, 16385, 40000)
 _TYPICAL = 997
+_MOST_TURNS = 256
+"""Sums of more terms are not taken: the many small ones, and those of blocks, tell the forms apart."""
 
 
 @dataclass(frozen=True)
@@ -372,7 +374,7 @@ def _summed(extent: Size, axis: str, count: Size) -> Size | None:
 
 def _numeric_sum(extent: Size, axis: str, count: Size, point: Mapping[str, int]) -> int | None:
     turns = dim.evaluate(count, point)
-    return sum(dim.evaluate(extent, {**point, axis: a}) for a in range(turns)) if turns <= 4096 else None
+    return sum(dim.evaluate(extent, {**point, axis: a}) for a in range(turns)) if turns <= _MOST_TURNS else None
 
 
 def _bounds(size: Size, found: Callable[[Size], object]) -> None:

@@ -93,6 +93,14 @@ def test_equal_polynomials_are_equal() -> None:
     assert isinstance((n + 1) - n, int)
 
 
+def test_a_proof_holds_for_its_ranges_only() -> None:
+    """Symbols are equal by name: what is known of one says nothing of another of that name."""
+    for lower in (0, 1, 0):
+        assert dim.nonnegative(dim.symbol("n", lower) - 1) == bool(lower)
+        assert dim.nonnegative(dim.axis("i", dim.symbol("n", lower)) + 1)
+        assert dim.maximum(dim.symbol("n", lower), 1) == (dim.symbol("n") if lower else dim.maximum(dim.symbol("n"), 1))
+
+
 @pytest.mark.parametrize("text", ["n +", "n ** 2", "f(n)", "1.5", "True", "n[0]", ""])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="is not a size"):
