@@ -97,6 +97,24 @@ def test_objects_and_archives_link(folder: Path, ending: str) -> None:
     assert float(shown) == pytest.approx(np.tanh(1.0), abs=1e-6)
 
 
+@pytest.mark.parametrize(("first", "second"), [("a", "a"), ("so", "so"), ("a", "so")])
+def test_two_compiled_libraries_in_one_program(tmp_path: Path, first: str, second: str) -> None:
+    """Equal functions, so that every name below the interface would clash if it could."""
+    for name, ending, factor in (("first", first, "1"), ("second", second, "-1")):
+        (tmp_path / f"{name}.py").write_text(MODEL.replace("x @ W", f"x @ W * {factor}"))
+        done = tcc("compile", f"{name}.py", "-o", f"{name}.{ending}", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+    (tmp_path / "main.c").write_text(
+        '#include "first.h"\n#include "second.h"\nint main(void) {\n'
+        "    float x[8] = {0.1f, 0.2f, 0.3f, 0.4f, 1, 2, 3, 4}, y[4], z[4];\n    int i, wrong = 0;\n"
+        "    if (first_predict(x, 2, y) != FIRST_OK || second_predict(x, 2, z) != SECOND_OK) return 1;\n"
+        "    for (i = 0; i < 4; i++) wrong |= y[i] != -z[i] || y[i] < 0.7f;\n    return wrong;\n}\n"
+    )
+    files = ["main.c", f"first.{first}", f"second.{second}"]
+    subprocess.run(["cc", "-std=c99", *files, "-Wl,-rpath,$ORIGIN", "-lm", "-o", "main"], check=True, cwd=tmp_path)
+    subprocess.run([tmp_path / "main"], check=True)
+
+
 @pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64"])
 def test_objects_for_every_target(folder: Path, target: str) -> None:
     done = tcc("compile", "model.py", "-o", f"{target}.o", "--prefix", "model", "--target", target, folder=folder)
@@ -140,6 +158,7 @@ def test_help_has_examples(folder: Path) -> None:
         assert f"tcc {command} model." in tcc(command, "--help", folder=folder).stdout
 
 
+@pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
 def test_a_debugger_stops_at_the_users_line(folder: Path) -> None:
     np.save(folder / "x.npy", np.zeros((3, 4), "f4"))
     line = MODEL.splitlines().index("    return np.tanh(x @ W)") + 1
