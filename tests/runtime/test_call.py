@@ -109,7 +109,9 @@ def test_tensors_come_in_and_go_out_by_dlpack(lib):
 
 
 def test_torch_tensors(lib):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip(
+        "torch", reason="torch is not installed; the test above has a tensor of nothing but DLPack"
+    )
     result = torch.from_dlpack(lib.scale(torch.from_numpy(X), {"w": torch.from_numpy(W)}))
     np.testing.assert_array_equal(result.numpy(), X * W + BIAS)
     with pytest.raises(UserError, match="argument 'x' cannot be read as an array"):

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +23,10 @@ from tcc.targets.header import STATUSES, header
 from tests.targets.toy import FLIP, SCALE, toy
 
 HERE = Path(__file__).parent
+CPP = pytest.param(
+    ["c++", "-std=c++11", "-xc++"],
+    marks=pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler"),
+)
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1"]
 DLPACK = """
 #ifndef DLPACK_DLPACK_H_
@@ -45,7 +50,7 @@ def run(*command, cwd, **options) -> str:
 
 
 @pytest.mark.parametrize("defines", [[], ["-DDLPACK_FIRST"], ["-DDLPACK_LAST"]])
-@pytest.mark.parametrize("compiler", [["cc", "-std=c99"], ["c++", "-std=c++11", "-xc++"]])
+@pytest.mark.parametrize("compiler", [["cc", "-std=c99"], CPP])
 def test_a_program_uses_the_library(model, tmp_path, compiler, defines):
     (tmp_path / "dlpack.h").write_text(DLPACK)
     include = [f"-I{model.parent}", f"-I{tmp_path}"]
