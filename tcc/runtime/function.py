@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from tcc.artifact import Function as Signature
     from tcc.runtime.session import Session
 
-_at = ctypes.c_size_t.from_address
+_pointer = ctypes.c_void_p.from_address
+_layout = attrgetter("__class__", "dtype", "shape", "strides")
 _HEAD = object.__basicsize__
 _INVALID_ALIGNMENT = 5
 _MOST_PLANS = 1024
@@ -34,7 +36,7 @@ _MOST_PLANS = 1024
 # An array's data pointer follows the object's head in memory, where it is read ten times as fast as
 # `array.ctypes.data` gives it. Whether that holds depends on the interpreter: tried once.
 _probe = np.zeros(1)
-_DIRECT = _at(id(_probe) + _HEAD).value == _probe.ctypes.data
+_DIRECT = _pointer(id(_probe) + _HEAD).value == _probe.ctypes.data
 
 
 def _ask_addresses(arrays: Sequence[Array]) -> list[int]:
@@ -79,15 +81,15 @@ class Function:
     def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         leaves: Any = args if self._flat and not kwargs else checks.bind(self.signature, args, kwargs)
         try:
-            sizes, made = self._plans[tuple([(a.__class__, a.dtype, a.shape, a.strides) for a in leaves])]
+            sizes, made = self._plans[tuple(map(_layout, leaves))]
         except (KeyError, AttributeError, TypeError):
             leaves, sizes, made = self._prepare(leaves)
         results = [_empty(shape, dtype) for shape, dtype in made] if out is None else self._outputs(out, made)
         status = self._call(
             *self._state,
-            *([_at(id(a) + _HEAD).value for a in leaves] if _DIRECT else _ask_addresses(leaves)),
+            *([_pointer(id(a) + _HEAD) for a in leaves] if _DIRECT else _ask_addresses(leaves)),
             *sizes,
-            *([_at(id(a) + _HEAD).value for a in results] if _DIRECT else _ask_addresses(results)),
+            *([_pointer(id(a) + _HEAD) for a in results] if _DIRECT else _ask_addresses(results)),
             self._session.context,
         )
         if status:
@@ -140,7 +142,7 @@ class Function:
         )
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
-        self._plans[tuple([(a.__class__, a.dtype, a.shape, a.strides) for a in arrays])] = plan
+        self._plans[tuple(map(_layout, arrays))] = plan
         return arrays, *plan
 
     def _outputs(self, out: Any, made: _Made) -> list[Array]:
