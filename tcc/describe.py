@@ -16,7 +16,7 @@ from tcc.ir import dtype as dt
 from tcc.ir.dim import Dim, Size, Symbol
 from tcc.ir.graph import Constant, Function, Module, Value
 from tcc.schedule import cost
-from tcc.schedule.program import Copy, Entry, Kernel, Loop, Parallel, Program
+from tcc.schedule.program import Copy, Entry, Loop, Parallel, Program
 from tcc.schedule.walk import statements
 from tcc.targets.weights import WeightArray, WeightBlock, layout
 from tcc.version import VERSION
@@ -56,8 +56,8 @@ def manifest(module: Module, programs: Sequence[Program], block: WeightBlock, pr
 
 def _functions(module: Module, program: Program) -> tuple[artifact.Function, ...]:
     entries = {e.name: e for e in program.entries}
-    kernels = {k.name: k for k in program.kernels}
-    return tuple(_function(f, entries[f.name], kernels) for f in module.functions)
+    costs = cost.Costs({k.name: k for k in program.kernels})
+    return tuple(_function(f, entries[f.name], costs) for f in module.functions)
 
 
 def _for_all(
@@ -83,7 +83,7 @@ def _for_all(
     return tuple(found)
 
 
-def _function(function: Function, entry: Entry, kernels: dict[str, Kernel]) -> artifact.Function:
+def _function(function: Function, entry: Entry, costs: cost.Costs) -> artifact.Function:
     inputs = function.graph.inputs[: len(function.input_names)]
     outputs = function.graph.outputs[: len(function.output_names)]
     symbols, solves = solve(inputs)
@@ -109,11 +109,11 @@ def _function(function: Function, entry: Entry, kernels: dict[str, Kernel]) -> a
         parallel=any(
             isinstance(s, Loop) and isinstance(s.mapping, Parallel)
             for name in _called(entry)
-            for s in statements(kernels[name].body)
+            for s in statements(costs.kernels[name].body)
         ),
         plan=_plan(entry),
-        steps=tuple(map(_step, cost.steps(entry, kernels))),
-        compulsory=str(cost.compulsory(entry, kernels)),
+        steps=tuple(map(_step, costs.steps(entry))),
+        compulsory=str(costs.compulsory(entry)),
         doc=function.doc,
     )
 

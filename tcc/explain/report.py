@@ -135,7 +135,7 @@ def _function(
     sizes: Mapping[str, int],
 ) -> dict[str, Any]:
     entry = next(e for e in program.entries if e.name == name)
-    kernels = {k.name: k for k in program.kernels}
+    costs = cost.Costs({k.name: k for k in program.kernels})
     final = next(f for f in primitives.functions if f.name == name)
     report = reports.get(name)
     chosen = report.sizes if report is not None else bench.sizes_for(signature, _own(signature, sizes))
@@ -149,8 +149,8 @@ def _function(
         "name": name,
         "described": signature.described(),
         "sizes": dict(chosen),
-        "steps": _steps(entry, kernels, chosen, report, colours),
-        "whole": _whole(signature, entry, kernels, chosen, report),
+        "steps": _steps(entry, costs, chosen, report, colours),
+        "whole": _whole(signature, entry, costs, chosen, report),
         "decisions": [_decision(d) for d in entry.decisions],
         "trace": _plain(_only(lines.graph(texts["trace"]), name)),
         "passes": _plain(_only(lines.graph(texts["passes"]), name)),
@@ -220,14 +220,14 @@ def _kernels_of(graph: Graph, entry: Entry) -> dict[Node, tuple[str, ...]]:
 
 def _steps(
     entry: Entry,
-    kernels: Mapping[str, Any],
+    costs: cost.Costs,
     sizes: Mapping[str, int],
     report: bench.Report | None,
     colours: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     measured = list(report.steps) if report is not None else []
     found: list[dict[str, Any]] = []
-    for step in cost.steps(entry, kernels):
+    for step in costs.steps(entry):
         statement = step.statement
         name = "copy" if isinstance(statement, Copy) else statement.kernel
         place = str(statement.location) if statement.location.known else ""
@@ -249,9 +249,9 @@ def _steps(
 
 
 def _whole(
-    signature: Any, entry: Entry, kernels: Mapping[str, Any], sizes: Mapping[str, int], report: bench.Report | None
+    signature: Any, entry: Entry, costs: cost.Costs, sizes: Mapping[str, int], report: bench.Report | None
 ) -> dict[str, Any]:
-    least = str(cost.compulsory(entry, kernels))
+    least = str(costs.compulsory(entry))
     return {
         "compulsory": {"expression": least, "value": evaluate(least, sizes)},
         "workspace": evaluate(signature.workspace, sizes),

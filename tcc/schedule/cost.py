@@ -2,9 +2,9 @@
 
 Counted from the loop program itself, so a figure here is what the machine will be asked for. Sums over
 loops are closed forms over the entry's symbols: exact for rectangular, blocked and triangular loops,
-elsewhere (a `Switch`, an `If`, a ``while_``) an upper bound of one run. Where loops run between values
-computed in the kernel there is no closed form: the operations are then those of the graph, a buffer
-counts as touched whole, and the bytes moved are not known.
+elsewhere (an `If`, a ``while_``) an upper bound of one run. Where loops run between values computed in
+the kernel, or a `Switch` chooses among them, there is no closed form: the operations are then those of the
+graph, a buffer counts as touched whole, and the bytes moved are not known.
 
 ``operations`` are in additions, by the costs of `tcc.ir.scalar.TABLE`; a fused multiply-add is two, so
 that a matrix product has the usual 2·M·N·K. ``moved`` are the bytes of all loads and stores, those the
@@ -52,61 +52,67 @@ class Step:
     dtype: str = ""
 
 
-def steps(entry: Entry, kernels: Mapping[str, Kernel]) -> list[Step]:
-    """The entry's `walk.steps` with their costs, in order."""
-    counted: dict[str, _Counts] = {}
-    found: list[Step] = []
-    for statement, around in _with_loops(entry.body, ()):
-        if isinstance(statement, Copy):
-            dtype = next(b.dtype for b in entry.buffers if b.name == statement.source.buffer)
-            size = 2 * dtype.bytes * statement.count
-            cost, computed = Cost(0, size, size), ""
-        else:
-            if statement.kernel not in counted:
-                counted[statement.kernel] = _Counts.of(kernels[statement.kernel])
-            counts = counted[statement.kernel]
-            cost, computed = _call_cost(statement, kernels[statement.kernel], counts, entry), counts.dtype()
-        middle: dict[str, Size] = {}
-        for loop in around:
-            middle[loop.axis] = dim.substitute(dim.floordiv(loop.lo + loop.hi - 1, 2), middle)
-        moved = None if cost.moved is None else dim.substitute(cost.moved, middle)
-        operations, least = (dim.substitute(p, middle) for p in (cost.operations, cost.compulsory))
-        found.append(Step(statement, Cost(operations, moved, least), computed))
-    return found
+@dataclass
+class Costs:
+    """The costs of a program's kernels, each counted once."""
 
+    kernels: Mapping[str, Kernel]
+    _known: dict[str, _Counts] = field(default_factory=dict[str, "_Counts"])
 
-def compulsory(entry: Entry, kernels: Mapping[str, Kernel]) -> Size:
-    """The least bytes a run of the whole entry moves: its arguments, weights and states, as far as its
-    kernels touch them, each read and written at most once."""
-    outside = {b.name: b for b in entry.buffers if b.space != "arena"}
-    touched: dict[tuple[str, str], Size] = {}
-    counted: dict[str, _Counts] = {}
-    for statement, around in _with_loops(entry.body, ()):
-        turns = dim.product(dim.substitute(x.hi - x.lo, {y.axis: 0 for y in around}) for x in around)
-        uses: list[tuple[str, str, Size]]
-        if isinstance(statement, Copy):
-            uses = [(statement.source.buffer, "read", statement.count)]
-            uses.append((statement.target.buffer, "write", statement.count))
-        else:
-            kernel = kernels[statement.kernel]
-            if kernel.name not in counted:
-                counted[kernel.name] = _Counts.of(kernel)
-            counts = counted[kernel.name]
-            given = dict(zip(kernel.symbols, statement.sizes, strict=True))
-            views = dict(zip((p.name for p in kernel.parameters), statement.buffers, strict=True))
-            uses = [
-                (views[name].buffer, how, _given(size, kernel, given, views[name].buffer, entry))
-                for how, sizes in (("read", counts.reads), ("write", counts.writes))
-                for name, size in sizes.items()
-            ]
-        for name, how, size in uses:
-            if name in outside:
-                key = name, how
-                inside = dim.substitute(size, {x.axis: 0 for x in around})
-                touched[key] = touched.get(key, 0) + inside * turns
-    return _sum(
-        dim.minimum(size, outside[name].size) * outside[name].dtype.bytes for (name, _), size in touched.items()
-    )
+    def _counts(self, name: str) -> _Counts:
+        if name not in self._known:
+            self._known[name] = _Counts.of(self.kernels[name])
+        return self._known[name]
+
+    def steps(self, entry: Entry) -> list[Step]:
+        """The entry's `walk.steps` with their costs, in order."""
+        found: list[Step] = []
+        for statement, around in _with_loops(entry.body, ()):
+            if isinstance(statement, Copy):
+                dtype = next(b.dtype for b in entry.buffers if b.name == statement.source.buffer)
+                size = 2 * dtype.bytes * statement.count
+                cost, computed = Cost(0, size, size), ""
+            else:
+                counts = self._counts(statement.kernel)
+                cost = _call_cost(statement, self.kernels[statement.kernel], counts, entry)
+                computed = counts.dtype()
+            middle: dict[str, Size] = {}
+            for loop in around:
+                middle[loop.axis] = dim.substitute(dim.floordiv(loop.lo + loop.hi - 1, 2), middle)
+            moved = None if cost.moved is None else dim.substitute(cost.moved, middle)
+            operations, least = (dim.substitute(p, middle) for p in (cost.operations, cost.compulsory))
+            found.append(Step(statement, Cost(operations, moved, least), computed))
+        return found
+
+    def compulsory(self, entry: Entry) -> Size:
+        """The least bytes a run of the whole entry moves: its arguments, weights and states, as far as its
+        kernels touch them, each read and written at most once."""
+        outside = {b.name: b for b in entry.buffers if b.space != "arena"}
+        touched: dict[tuple[str, str], Size] = {}
+        for statement, around in _with_loops(entry.body, ()):
+            turns = dim.product(dim.substitute(x.hi - x.lo, {y.axis: 0 for y in around}) for x in around)
+            uses: list[tuple[str, str, Size]]
+            if isinstance(statement, Copy):
+                uses = [(statement.source.buffer, "read", statement.count)]
+                uses.append((statement.target.buffer, "write", statement.count))
+            else:
+                kernel = self.kernels[statement.kernel]
+                counts = self._counts(kernel.name)
+                given = dict(zip(kernel.symbols, statement.sizes, strict=True))
+                views = dict(zip((p.name for p in kernel.parameters), statement.buffers, strict=True))
+                uses = [
+                    (views[name].buffer, how, _given(size, kernel, given, views[name].buffer, entry))
+                    for how, sizes in (("read", counts.reads), ("write", counts.writes))
+                    for name, size in sizes.items()
+                ]
+            for name, how, size in uses:
+                if name in outside:
+                    key = name, how
+                    inside = dim.substitute(size, {x.axis: 0 for x in around})
+                    touched[key] = touched.get(key, 0) + inside * turns
+        return _sum(
+            dim.minimum(size, outside[name].size) * outside[name].dtype.bytes for (name, _), size in touched.items()
+        )
 
 
 def _with_loops(block: Block, around: tuple[Loop, ...]) -> Iterable[tuple[Call | Copy, tuple[Loop, ...]]]:
@@ -186,6 +192,8 @@ class _Counts:
     @staticmethod
     def of(kernel: Kernel) -> _Counts:
         """The counts of a kernel, over its symbols."""
+        if any(isinstance(stmt, Switch) for stmt in walk.statements(kernel.body)):
+            return _Counts._unknown(kernel)
         counts = _Counts()
         counts.block(kernel.body, ())
         parameters = {p.name for p in kernel.parameters}
@@ -193,6 +201,16 @@ class _Counts:
             for name in sizes.keys() - parameters:
                 del sizes[name]
         return counts
+
+    @staticmethod
+    def _unknown(kernel: Kernel) -> _Counts:
+        """The counts of a kernel without a closed form: sizes that are not over its symbols."""
+        size: Size = dim.symbol("?")
+        reads: dict[str, Size] = {p.name: size for p in kernel.parameters if p.access != "write"}
+        writes: dict[str, Size] = {p.name: size for p in kernel.parameters if p.access != "read"}
+        parts = walk.all_parts(kernel.body)
+        dtypes = {part.dtype for part in parts if isinstance(part, Apply) and operations_of(part)}
+        return _Counts(size, size, reads, writes, dtypes=dtypes)
 
     def dtype(self) -> str:
         """The name of the widest dtype of its arithmetic."""
@@ -208,9 +226,6 @@ class _Counts:
         match stmt:
             case Loop():
                 self.loop(stmt, around)
-                return
-            case Switch():
-                self.switch(stmt, around)
                 return
             case Let():
                 self.names[stmt.name] = self.depends(stmt.value)
@@ -253,20 +268,6 @@ class _Counts:
         if carry.combine:
             self.operations = self.operations + _combine_cost(carry.combine, carry.init[0]) * times
             self.dtypes.add(carry.dtypes[0])
-
-    def switch(self, stmt: Switch, around: _Around) -> None:
-        """As much as the case that does most."""
-        results: list[_Counts] = []
-        for case in stmt.cases:
-            inner = _Counts(names=dict(self.names), lets=dict(self.lets))
-            inner.block(case, around)
-            results.append(inner)
-        self.operations = self.operations + _largest([r.operations for r in results])
-        self.moved = self.moved + _largest([r.moved for r in results])
-        self.dtypes.update(d for r in results for d in r.dtypes)
-        for mine, theirs in ((self.reads, [r.reads for r in results]), (self.writes, [r.writes for r in results])):
-            for name in dict.fromkeys(n for sizes in theirs for n in sizes):
-                mine[name] = _largest([mine.get(name, 0), *(s.get(name, 0) for s in theirs)])
 
     def expression(self, expr: Expr, around: _Around, times: Size) -> None:
         cost = 0
