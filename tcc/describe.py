@@ -11,7 +11,7 @@ import numpy as np
 from tcc import artifact
 from tcc.artifact import BufferPlan, Manifest, Solve, Tensor
 from tcc.errors import InternalError
-from tcc.ir import build, dim
+from tcc.ir import dim
 from tcc.ir import dtype as dt
 from tcc.ir.dim import Dim, Size, Symbol
 from tcc.ir.graph import Constant, Function, Module, Value
@@ -24,11 +24,7 @@ from tcc.version import VERSION
 
 def weight_block(module: Module, programs: Sequence[Program]) -> WeightBlock:
     """The constants that the programs read and the states' initial values, each once."""
-    used = {digest for program in programs for _, digest in program.weights}
-    constants = [c for f in module.functions for c in build.constants(f.graph) if c.digest in used]
-    missing = used - {c.digest for c in constants}
-    if missing:
-        raise InternalError(f"the program reads {len(missing)} weights that the module does not have")
+    constants = [c for program in programs for c in program.constants]
     named = [(c.name, c) for c in constants] + [(s.name, s.initial) for s in module.states]
     return layout([_weight(name, constant) for name, constant in named])
 

@@ -16,6 +16,7 @@ from tcc.ir.dtype import BOOL, DType
 from tcc.ir.graph import Value
 from tcc.passes.layout_rules import LAYOUT
 from tcc.passes.rewrite import Match, Rewrite, Rule, uniform
+from tcc.passes.window_rules import WINDOWS
 
 INTEGER = "int uint"
 EXACT = "bool int uint"
@@ -201,7 +202,7 @@ CONVERSION = (
     Rule("real(conj(x)) → real(x)", ("real", ("conj", "x")), lambda m: ops.real(m["x"]), "complex"),
 )
 
-RULES: tuple[Rule, ...] = (*ARITHMETIC, *POWERS, *CHOICE, *LOGIC, *CONVERSION, *LAYOUT)
+RULES: tuple[Rule, ...] = (*ARITHMETIC, *POWERS, *CHOICE, *LOGIC, *CONVERSION, *LAYOUT, *WINDOWS)
 
 simplify = Rewrite(RULES)
 """The pass that applies all rules."""

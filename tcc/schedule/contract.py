@@ -8,9 +8,9 @@ columns is packed where that pays, the one along the rows is read where it lies.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tcc.ir import dim, forms
+from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import BOOL, DType
 from tcc.ir.forms import Coordinates
@@ -50,12 +50,14 @@ class Sum:
 class Product:
     """A group of sums of products over the same axes, and the roles of its loops.
 
-    A register tile is ``height`` rows of ``vectors`` vectors of ``lanes`` columns.
+    A register tile is ``height`` rows of ``vectors`` vectors of ``lanes`` columns. ``joined`` are the loops that
+    the rows are made of, where they are one in the results only.
     """
 
     sums: tuple[Sum, ...]
     outer: tuple[PlanLoop, ...]
     rows: PlanLoop | None
+    joined: tuple[PlanLoop, ...]
     columns: PlanLoop
     shared: tuple[PlanLoop, ...]
     lanes: int
@@ -88,23 +90,27 @@ def product(
     for (node, coordinates), pair in zip(task.group.reductions, pairs, strict=True):
         left, right = sorted(pair, key=lambda x: x.depends(columns))
         sums.append(Sum(node, coordinates, left, right))
-    rows = _rows([x for x in space if x is not columns], sums)
-    packs = any(not is_direct(s.right, columns, shared) for s in sums)
+    rows, joined = _rows(space, columns, shared, stores, sums)
+    packs = any(not is_direct(s.right, columns, shared) or not is_linear(s.left, shared) for s in sums)
     few = rows is None or (isinstance(rows.extent, int) and rows.extent < LEAST_ROWS)
-    if (packs or len(shared) != 1) and few:
+    if packs and few:
         return None
-    outer = tuple(x for x in space if x is not columns and x is not rows)
+    outer = tuple(x for x in space if x is not columns and x not in joined)
     height, vectors = _tile(task.facts, sums, rows.extent if rows is not None else 1)
     if isinstance(columns.extent, int):
         vectors = min(vectors, -(-columns.extent // lanes))
-    return Product(tuple(sums), outer, rows, columns, tuple(shared), lanes, height, vectors)
+    return Product(tuple(sums), outer, rows, joined, columns, tuple(shared), lanes, height, vectors)
 
 
 def is_direct(right: Operand, columns: PlanLoop, shared: Sequence[PlanLoop]) -> bool:
     """Whether whole vectors of an operand can be read where they lie."""
-    dtype = _accumulator(right.node)
-    linear = len(shared) == 1 and right.stride(shared[0]) is not None
-    return right.plain and not dtype.is_complex and linear and right.stride(columns) == 1
+    whole = not _accumulator(right.node).is_complex and right.stride(columns) == 1
+    return whole and is_linear(right, shared)
+
+
+def is_linear(operand: Operand, shared: Sequence[PlanLoop]) -> bool:
+    """Whether an operand's elements are at fixed distances along each shared loop, and need no conversion."""
+    return operand.plain and all(operand.stride(x) is not None for x in shared)
 
 
 def _accumulator(node: Node) -> DType:
@@ -113,12 +119,7 @@ def _accumulator(node: Node) -> DType:
 
 def _is_product(task: Task, node: Node) -> bool:
     item = task.grouping.items[node]
-    return (
-        isinstance(node.op.form, forms.Contract)
-        and item.fused
-        and _accumulator(node) != BOOL
-        and all(splat(v) is None for v in node.operands)
-    )
+    return item.fused and _accumulator(node) != BOOL and all(splat(v) is None for v in node.operands)
 
 
 def _operands(task: Task, loops: Sequence[PlanLoop], node: Node, coordinates: Coordinates) -> tuple[Operand, Operand]:
@@ -150,11 +151,34 @@ def _columns(
     return None if best is None else best[1]
 
 
-def _rows(loops: Sequence[PlanLoop], sums: Sequence[Sum]) -> PlanLoop | None:
-    """The loop that tiles have several rows of: the last one that right operands do not know."""
+def _rows(
+    space: Sequence[PlanLoop],
+    columns: PlanLoop,
+    shared: Sequence[PlanLoop],
+    stores: Sequence[Size | None],
+    sums: Sequence[Sum],
+) -> tuple[PlanLoop | None, tuple[PlanLoop, ...]]:
+    """The loop that tiles have several rows of, and the loops that it is made of.
+
+    It is the last one that right operands do not know, with those around it that are one with it in the
+    results: a tile then ends where the results do. Left operands are read where they lie, row by row.
+    """
+    strides = {x.name: stride for x, stride in zip(space, stores, strict=True)}
+    loops = [x for x in space if x is not columns]
     fitting = [x for x in loops if all(s.left.depends(x) and not s.right.depends(x) for s in sums)]
     large = [x for x in fitting if not isinstance(x.extent, int) or x.extent >= LEAST_LANES]
-    return (large or fitting or [None])[-1]
+    if not fitting:
+        return None, ()
+    rows = (large or fitting)[-1]
+    joined = [rows]
+    step = strides[rows.name]
+    direct = all(is_linear(s.left, shared) for s in sums)
+    for loop in reversed(loops[: loops.index(rows)]):
+        if not direct or loop not in fitting or step is None or strides[loop.name] != step * rows.extent:
+            break
+        joined.insert(0, loop)
+        rows = replace(rows, extent=loop.extent * rows.extent, axes=(*loop.axes, *rows.axes))
+    return rows, tuple(joined)
 
 
 def _tile(facts: Facts, sums: Sequence[Sum], rows: Size) -> tuple[int, int]:

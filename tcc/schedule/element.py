@@ -15,7 +15,7 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import BOOL, I64, DType
 from tcc.ir.forms import Coordinates
-from tcc.ir.graph import Node, Value
+from tcc.ir.graph import Constant, Node, Value
 from tcc.ir.location import Location
 from tcc.ir.scalar import Apply, Const, Expr, Name, apply, compute_dtype
 from tcc.schedule.block import BlockBuilder, Key, Scope
@@ -85,11 +85,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Emitted:
-    """A kernel's inside: its block and buffers, and arena buffers that only the group's kernels use."""
+    """A kernel's inside: its block and buffers, arena buffers that only the group's kernels use, and constants
+    that were made for it, by the names of their buffers."""
 
     body: Block
     parameters: tuple[Parameter, ...]
     temporaries: tuple[Buffer, ...] = ()
+    constants: tuple[tuple[str, Constant], ...] = ()
 
 
 class _Pending(Exception):  # noqa: N818 - not an error: an operand to evaluate first

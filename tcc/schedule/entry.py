@@ -27,11 +27,14 @@ class Library:
     facts: Facts
     kernels: list[Kernel] = field(default_factory=list[Kernel])
     weights: dict[str, str] = field(default_factory=dict[str, str])
+    constants: dict[str, Constant] = field(default_factory=dict[str, Constant])
     messages: list[str] = field(default_factory=list[str])
     reserved: frozenset[str] = frozenset()
 
-    def weight(self, digest: str) -> str:
+    def weight(self, constant: Constant) -> str:
         """The name of a weight, one for each digest."""
+        digest = constant.digest
+        self.constants[digest] = constant
         if digest not in self.weights:
             count = len(self.weights)
             while f"w{count}" in self.reserved or f"w{count}" in self.weights.values():
@@ -40,9 +43,12 @@ class Library:
         return self.weights[digest]
 
     def program(self, entries: Iterable[Entry]) -> Program:
-        """The whole program."""
-        weights = tuple((name, digest) for digest, name in self.weights.items())
-        return Program(tuple(self.kernels), tuple(entries), weights, tuple(self.messages))
+        """The whole program, with the weights that it reads."""
+        found = tuple(entries)
+        read = {b.name for e in found for b in e.buffers if b.space == "weight"}
+        weights = tuple((name, digest) for digest, name in self.weights.items() if name in read)
+        constants = tuple(self.constants[digest] for _, digest in weights)
+        return Program(tuple(self.kernels), found, weights, tuple(self.messages), constants)
 
 
 def entry(function: Function, module: Module, library: Library) -> Entry:
@@ -65,6 +71,7 @@ class _Host:
         self.buffers: dict[str, Buffer] = {}
         self.lifetimes: dict[str, Lifetime] = {}
         self.clock = 0
+        self.read: set[str] = set()
         self.worker: Size = 0
 
     def build(self) -> Entry:
@@ -96,7 +103,7 @@ class _Host:
         return Entry(
             function.name,
             tuple(self.symbols),
-            tuple(self.buffers.values()),
+            tuple(b for b in self.buffers.values() if b.space != "weight" or b.name in self.read),
             tuple(inputs),
             tuple(outputs),
             offsets,
@@ -161,7 +168,7 @@ class _Host:
 
     def weight(self, constant: Constant) -> View:
         """The buffer of a constant, one for each digest."""
-        name = self.library.weight(constant.digest)
+        name = self.library.weight(constant)
         if name not in self.buffers:
             array = constant.array
             self.taken.add(name)
@@ -174,6 +181,7 @@ class _Host:
 
     def used(self, view: View) -> None:
         """A view is used by the current statement."""
+        self.read.add(view.buffer)
         life = self.lifetimes.get(view.buffer)
         if life is not None:
             life.end = self.clock

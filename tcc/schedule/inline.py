@@ -29,6 +29,12 @@ def may_inline(survey: Survey, node: Node, uses: Sequence[Use]) -> tuple[bool, s
     turns = 0
     for g, c, live in uses:
         again, short = _reused(g, c, live, cost)
+        if (
+            again
+            and item.partial
+            and any(survey.items[n].fused and live & set(g.reduced or ()) for n, _ in g.reductions)
+        ):
+            return False, "a sum of products would ask at every step whether there is an element"
         limit = 0.5 if any(survey.items[n].fused for n, _ in g.reductions) else REUSED
         if g.kind != "row":
             limit = REUSED

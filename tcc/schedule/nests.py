@@ -29,7 +29,8 @@ class Item:
     """What the schedule knows of a node: its nest (None for forms that stand alone) and its cost.
 
     ``cost`` is that of one element in additions, without the operands'. ``fused``: multiply and add
-    of the combination are one rounding. ``pieces`` counts an index map's boxes.
+    of the combination are one rounding. ``pieces`` counts an index map's boxes; ``partial``: some of its
+    elements are no element of an operand.
     """
 
     node: Node
@@ -37,6 +38,7 @@ class Item:
     cost: float = 0.0
     fused: bool = False
     pieces: int = 1
+    partial: bool = False
 
     @property
     def reduces(self) -> bool:
@@ -47,7 +49,7 @@ def item_of(node: Node) -> Item:
     """The description of a node by its form."""
     form = node.op.form
     fused = isinstance(form, forms.Contract) or (isinstance(form, forms.Window) and form.kind == "convolution")
-    pieces = 1
+    pieces, partial = 1, False
     if form is not None and all(v.type.size == 0 for v in node.results):
         return Item(node, _empty(node)) if not _alone(form) else Item(node, None)
     match form:
@@ -57,7 +59,8 @@ def item_of(node: Node) -> Item:
             nest = _reduce(node, form)
         case forms.IndexMap():
             nest = _index_map(node, form)
-            pieces = len(pieces_of(node, axes_of(node.results[0].type.shape, "q")))
+            found = pieces_of(node, axes_of(node.results[0].type.shape, "q"))
+            pieces, partial = len(found), any(not dim.nonnegative(c) for p in found for c in p.conditions)
         case forms.Contract():
             nest = _contract(node)
         case forms.Window() | forms.Generic():
@@ -66,7 +69,7 @@ def item_of(node: Node) -> Item:
             return Item(node, None)
     if nest.combine and _is_short(nest.reduce):
         nest = _unrolled(nest)
-    return Item(node, nest, _cost(nest, node), fused and bool(nest.reduce), pieces)
+    return Item(node, nest, _cost(nest, node), fused and bool(nest.reduce), pieces, partial)
 
 
 def _alone(form: forms.Form) -> bool:

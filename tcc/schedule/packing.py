@@ -25,13 +25,14 @@ from tcc.schedule.program import Let, Load
 class Operand:
     """One factor of a sum of products: number 0 or 1 of the node's operands, and what it touches.
 
-    ``plain``: its element is one load of the dtype that is computed in.
+    ``plain``: its element is one load of the dtype that is computed in; ``buffer`` then names what is read.
     """
 
     node: Node
     number: int
     touches: tuple[Touch, ...]
     plain: bool
+    buffer: str | None = None
 
     def depends(self, loop: PlanLoop) -> bool:
         """Whether its elements differ along a loop."""
@@ -49,7 +50,7 @@ class Operand:
 class Panel:
     """A packed block: element (k, x) at ``k·across + x·along``.
 
-    ``planes`` 2: the imaginary parts lie ``plane`` elements after the real ones.
+    It begins at ``start``; ``planes`` 2: the imaginary parts lie ``plane`` elements after the real ones.
     """
 
     buffer: str
@@ -58,9 +59,10 @@ class Panel:
     along: Size
     planes: int = 1
     plane: int = 0
+    start: Size = 0
 
     def index(self, k: Size, x: Size) -> Size:
-        return k * self.across + x * self.along
+        return self.start + k * self.across + x * self.along
 
     def loads(self, k: Size, x: Size) -> tuple[Expr, ...]:
         """The element at (k, x): its value, or its real and imaginary part."""
@@ -105,4 +107,5 @@ def operand(
     element = factor(kernel, node, number, at, reduced)
     lets = {s.name: s.value for scope in kernel.scopes for s in scope.stmts if isinstance(s, Let)}
     value = lets.get(element.name) if isinstance(element, Name) else None
-    return Operand(node, number, tuple(kernel.touches), isinstance(value, Load) and value.guard is None)
+    plain = isinstance(value, Load) and value.guard is None
+    return Operand(node, number, tuple(kernel.touches), plain, value.buffer if isinstance(value, Load) else None)

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
-from tcc.ir.dtype import DType
+from tcc.ir.dtype import I64, DType
 from tcc.ir.forms import Coordinates
-from tcc.ir.scalar import Const, Expr, apply
+from tcc.ir.graph import Constant
+from tcc.ir.scalar import SCALARS, Const, Expr, apply
 from tcc.schedule.axes import PlanLoop
 from tcc.schedule.block import OpenLoop
-from tcc.schedule.contract import Product, Sum
+from tcc.schedule.contract import Product, Sum, is_direct, is_linear
 from tcc.schedule.element import KernelBuilder, Task
 from tcc.schedule.group import coordinates_of
 from tcc.schedule.packing import Operand, Panel, factor
-from tcc.schedule.program import Alloc, Buffer, Store
+from tcc.schedule.prepacked import laid_out
+from tcc.schedule.program import Alloc, Buffer, Position, Store
+
+PACKED_ROWS = 3
+"""Tiles of rows that make packing a block pay, where the operand is large."""
+PACKED_SPAN = 48 << 10
+"""Elements between the first and the last row of a block from which on it is packed: pages and cache sets."""
 
 
 class PanelBuilder(KernelBuilder):
     """A kernel of products: ``places`` is where the group's axes are at a point of the kernel.
 
-    ``start`` and ``left`` are the first column of the block at hand and how many there are.
+    ``start`` and ``left`` are the first column of the block at hand and how many there are; ``m`` and ``n`` all rows
+    and columns, ``outer`` the places along the outer loops. ``constants`` are weights made for the kernel.
     """
 
     def __init__(self, task: Task, product: Product) -> None:
@@ -30,7 +38,11 @@ class PanelBuilder(KernelBuilder):
         self.at = task.node.location
         self.dtype: DType = product.sums[0].dtype
         self.wide = product.lanes * product.vectors
+        self.m: Size = product.rows.extent if product.rows else 1
+        self.n: Size = product.columns.extent
         self.places: dict[str, Size] = {}
+        self.outer: dict[str, Size] = {}
+        self.constants: list[tuple[str, Constant]] = []
         self.start: Size = 0
         self.left: Size = self.wide
 
@@ -43,6 +55,21 @@ class PanelBuilder(KernelBuilder):
             self.places[axis.name] = dim.mod(value, axis.extent)
             value = dim.floordiv(value, axis.extent)
         self.places[loop.axes[0].name] = value
+
+    def put_row(self, row: Size) -> None:
+        """From here on the rows' axes are at a row; lets with their ranges where they are not one in addresses."""
+        joined = self.product.joined
+        if not joined:
+            return
+        if len(joined) == 1:
+            self.put_at(joined[0], row)
+            return
+        for loop in reversed(joined[1:]):
+            # Short names for long sizes: what is known of them would only be searched in vain.
+            row, extent = self.size(row, "at"), self.size(loop.extent, "length")
+            self.put_at(loop, self.chosen(Position(I64, dim.mod(row, extent)), self.at, "at", 0, loop.extent - 1))
+            row = dim.floordiv(row, extent)
+        self.put_at(joined[0], self.chosen(Position(I64, row), self.at, "at", 0, joined[0].extent - 1))
 
     def placed(self, coordinates: Coordinates) -> Coordinates:
         return tuple(dim.substitute(c, self.places) for c in coordinates)
@@ -67,6 +94,62 @@ class PanelBuilder(KernelBuilder):
         reduced = coordinates_of(self.task.group.reduce, nest.reduce)
         return factor(self, s.node, operand.number, self.placed(s.coordinates), self.placed(reduced))
 
+    def direct(self, full: bool) -> bool | Size:
+        """Whether blocks of columns are read where they lie; a size of 0 or 1 where only the machine knows."""
+        product = self.product
+        if any(not is_direct(s.right, product.columns, product.shared) for s in product.sums):
+            return False
+        conditions: list[Expr] = []
+        if not full:
+            if isinstance(self.left, int):
+                if self.left % self.product.lanes:
+                    return False
+            else:
+                conditions.append(apply("ge", Position(I64, self.left), Const(I64, self.wide)))
+        rows = PACKED_ROWS * product.height
+        if not isinstance(self.m, int) or self.m > rows:
+            few = [] if isinstance(self.m, int) else [apply("le", Position(I64, self.m), Const(I64, rows))]
+            for s in product.sums:
+                strides = [s.right.stride(x) or 0 for x in product.shared]
+                span = dim.maximum(0, *(n * x.extent for n, x in zip(strides, product.shared, strict=True)))
+                if isinstance(span, int):
+                    if span > PACKED_SPAN:
+                        if not few:
+                            return False
+                        conditions += few
+                    continue
+                near: Expr = apply("le", Position(I64, span), Const(I64, PACKED_SPAN))
+                conditions.append(apply("or", few[0], near) if few else near)
+        if not conditions:
+            return True
+        whole = conditions[0]
+        for c in conditions[1:]:
+            whole = apply("and", whole, c)
+        return self.chosen(self.bind(SCALARS.cast(whole, I64), self.at), self.at, "direct", 0, 1)
+
+    def laid_out(self, panel: Size, full: bool) -> list[Panel]:
+        """The panels of this block of columns, if all right operands are weights that had better lie in panels."""
+        product, steps = self.product, self.product.steps
+        panels: list[Panel] = []
+        if not isinstance(self.n, int) or not isinstance(steps, int):
+            return []
+        if full and self.n * steps * self.dtype.bytes <= self.facts.l1:
+            return []
+        for s in product.sums:
+            outer = [x for x in product.outer if s.right.depends(x)]
+            constant = laid_out(self.task, s.right, outer, product.columns, product.shared, self.wide)
+            if constant is None or self.dtype.is_complex:
+                return []
+            number: Size = 0
+            for loop in outer:
+                number = number * loop.extent + self.outer[loop.name]
+            name = self.fresh("panels")
+            self.constants.append((name, constant))
+            self.touch_buffer(name, self.dtype, "read")
+            start = (number * dim.ceildiv(self.n, self.wide) + panel) * steps * self.wide
+            panels.append(Panel(name, self.dtype, self.wide, 1, start=start))
+        return panels
+
     def allocated(self) -> Panel:
         """A worker's room for a block of columns."""
         planes = 2 if self.dtype.is_complex else 1
@@ -78,7 +161,7 @@ class PanelBuilder(KernelBuilder):
     def left_panel(self, s: Sum) -> Panel | None:
         """Room for a tile's rows, where they cannot be read where they lie."""
         product = self.product
-        if len(product.shared) == 1 and s.left.plain and s.left.stride(product.shared[0]) is not None:
+        if is_linear(s.left, product.shared):
             return None
         name = self.fresh("rows")
         steps = product.steps
@@ -131,8 +214,7 @@ class PanelBuilder(KernelBuilder):
         else:
             i = self.into("i", height)
             k, opened = self._shared(product.lanes, 4)
-        if product.rows is not None:
-            self.put_at(product.rows, row + i)
+        self.put_row(row + i)
         self.add(Store(panel.buffer, panel.index(k, i), self.factor(s, s.left), location=self.at))
         for _ in range(opened + 1):
             self.close()

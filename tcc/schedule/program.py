@@ -12,6 +12,7 @@ from typing import Union
 
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
+from tcc.ir.graph import Constant
 from tcc.ir.location import UNKNOWN, Location
 from tcc.ir.scalar import Expr
 from tcc.schedule.decision import Decision
@@ -331,10 +332,11 @@ class Entry:
 class Program:
     """Kernels and the entries that call them; ``weights`` maps a weight buffer's name to its digest.
 
-    ``messages`` are the texts that `Check` refers to.
+    ``messages`` are the texts that `Check` refers to. ``constants`` are the weights' arrays, in their order.
     """
 
     kernels: tuple[Kernel, ...]
     entries: tuple[Entry, ...]
     weights: tuple[tuple[str, str], ...] = ()
     messages: tuple[str, ...] = ()
+    constants: tuple[Constant, ...] = field(default=(), compare=False)

@@ -157,6 +157,8 @@ class Region:
             host.tick()
             for buffer in emitted.temporaries:
                 views[buffer.name] = host.scratch(buffer.dtype, buffer.size)
+            for name, constant in emitted.constants:
+                views[name] = host.weight(constant)
             call = host.call(node, emitted, views)
             work = self.grouping.work(g)
             self.stmts.append(replace(call, decisions=tuple(dict.fromkeys(g.decisions)), work=work))
@@ -219,7 +221,7 @@ class Region:
                     if not buffers.may_share(emitted.body, names[operand], names[value]):
                         continue
                     body, parameters = buffers.share(emitted.body, emitted.parameters, names[operand], names[value])
-                    emitted = Emitted(body, parameters)
+                    emitted = replace(emitted, body=body, parameters=parameters)
                     self.views[value] = self.views[operand]
                     taken.add(operand)
                     reason = "the operand is read for the last time here, element by element at the same addresses"

@@ -24,6 +24,7 @@ from tcc.schedule.axes import Plan, PlanLoop, opened
 from tcc.schedule.block import OpenLoop, Scope
 from tcc.schedule.contract import Product
 from tcc.schedule.decision import Alternative, Decision
+from tcc.schedule.divided import divided
 from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
 from tcc.schedule.group import Root
 from tcc.schedule.inline import RECOMPUTE
@@ -46,10 +47,15 @@ def emit(task: Task) -> list[Emitted]:
 
     plan = planning.natural(task.group, task.taken)
     first = emitted(plan)
+    fused = sum(task.grouping.items[n].fused for n, _ in task.group.reductions)
+    split = divided(task.group, plan.space, first.touches) if fused else None
+    if split is not None:
+        task = replace(task, group=split)
+        plan = planning.natural(task.group, task.taken)
+        first = emitted(plan)
     tiled = None if task.facts.threads else _tiled(task, plan, first)
     if tiled is not None:
         return tiles.emit(task, tiled)
-    fused = sum(task.grouping.items[n].fused for n, _ in task.group.reductions)
     if task.facts.threads:
         plan = grid.choose(plan, first, task.facts, fused)
     else:

@@ -9,7 +9,7 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import F32
 from tcc.ir.forms import Coordinates
-from tcc.ir.graph import Value
+from tcc.ir.graph import Constant, Value
 from tcc.schedule import buffers, row, walk
 from tcc.schedule.block import BlockBuilder, OpenLoop
 from tcc.schedule.chain import ROWS, Chain
@@ -36,6 +36,7 @@ class _Strips(BlockBuilder):
         self.local: dict[Value, Local] = {}
         self.rooms: dict[str, Buffer] = {}
         self.parameters: dict[str, Parameter] = {}
+        self.constants: list[tuple[str, Constant]] = []
 
     def emit(self) -> Emitted:
         """The finished kernel."""
@@ -63,7 +64,8 @@ class _Strips(BlockBuilder):
                 self.add(stmt)
         if units != 1:
             self.close()
-        return Emitted(self.block(), tuple(sorted(self.parameters.values(), key=lambda p: p.access != "read")))
+        parameters = tuple(sorted(self.parameters.values(), key=lambda p: p.access != "read"))
+        return Emitted(self.block(), parameters, constants=tuple(self.constants))
 
     def _rows(self) -> int:
         """Rows of a block: whole tiles of a product."""
@@ -95,6 +97,8 @@ class _Strips(BlockBuilder):
         body = _serial(emitted.body)
         self.taken |= walk.defined_names(body)
         self.taken |= {s.buffer.name for s in walk.statements(body) if isinstance(s, Alloc)}
+        self.constants += emitted.constants
+        self.taken |= {p.name for p in emitted.parameters}
         for p in emitted.parameters:
             known = self.parameters.get(p.name, p)
             self.parameters[p.name] = p if known.access == p.access else replace(p, access="update")

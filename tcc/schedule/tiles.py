@@ -9,18 +9,14 @@ from itertools import product as points
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import I64
-from tcc.ir.scalar import COMBINES, SCALARS, Const, Expr, Name, apply
-from tcc.schedule.axes import WORK
+from tcc.ir.scalar import COMBINES, Const, Expr, Name, apply
+from tcc.schedule.axes import WORK, PlanLoop
 from tcc.schedule.block import OpenLoop
-from tcc.schedule.contract import Product, Sum, is_direct
+from tcc.schedule.contract import Product, Sum
 from tcc.schedule.element import Emitted, Task
 from tcc.schedule.panels import PanelBuilder
 from tcc.schedule.program import Alloc, Buffer, Carry, If, Load, Mapping, Parallel, Position, Serial, Store
 
-PACKED_ROWS = 3
-"""Tiles of rows that make packing a block pay, where the operand is large."""
-PACKED_SPAN = 200 << 10
-"""Elements between the first and the last row of a block from which on it is packed: pages and cache sets."""
 UNITS = 16
 """Pieces of work that a product is cut into where it is large enough."""
 LEAST_TILES = 16
@@ -33,14 +29,12 @@ def emit(task: Task, product: Product) -> list[Emitted]:
     """The kernel of a group of products."""
     tiles = _Tiles(task, product)
     tiles.emit()
-    return [tiles.emitted()]
+    return [replace(tiles.emitted(), constants=tuple(tiles.constants))]
 
 
 class _Tiles(PanelBuilder):
     def __init__(self, task: Task, product: Product) -> None:
         super().__init__(task, product)
-        self.m: Size = product.rows.extent if product.rows else 1
-        self.n: Size = product.columns.extent
         self.tile_buffers: list[str] = []
 
     # --- units --------------------------------------------------------------------------------------
@@ -70,6 +64,7 @@ class _Tiles(PanelBuilder):
         for k, loop in enumerate(reversed(product.outer)):
             value, unit = self.digit(unit, loop.extent, self.at, "at", k == len(product.outer) - 1)
             self.put_at(loop, value)
+            self.outer[loop.name] = value
         self._panel(panel, chunk * per, self.tiles if chunks == 1 else dim.minimum(self.tiles, chunk * per + per))
         if looped:
             self.close()
@@ -104,51 +99,18 @@ class _Tiles(PanelBuilder):
                 name = self.fresh("tile")
                 self.tile_buffers.append(name)
                 self.add(Alloc(Buffer(name, self.dtype, size, "scratch")))
-        direct = self._direct(full)
+        laid = self.laid_out(panel, full)
+        direct = False if laid else self.direct(full)
         modes = [False, True] if not isinstance(direct, bool) else [direct]
         index = 0 if isinstance(direct, bool) else direct
         if False in modes:
-            self.rights = [self.allocated() for _ in product.sums]
+            self.rights = laid or [self.allocated() for _ in product.sums]
         self.lefts = [self.left_panel(s) for s in product.sums]
         for number in self.cases(index, len(modes), self.at):
-            if not modes[number]:
+            if not modes[number] and not laid:
                 for s, p in zip(product.sums, self.rights, strict=True):
                     self.pack_right(s, p)
             self._rows(first, last, modes[number])
-
-    def _direct(self, full: bool) -> bool | Size:
-        """Whether blocks of columns are read where they lie; a size of 0 or 1 where only the machine knows."""
-        product = self.product
-        if any(not is_direct(s.right, product.columns, product.shared) for s in product.sums):
-            return False
-        conditions: list[Expr] = []
-        if not full:
-            if isinstance(self.left, int):
-                if self.left % self.product.lanes:
-                    return False
-            else:
-                conditions.append(apply("ge", Position(I64, self.left), Const(I64, self.wide)))
-        rows = PACKED_ROWS * product.height
-        if not isinstance(self.m, int) or self.m > rows:
-            few = [] if isinstance(self.m, int) else [apply("le", Position(I64, self.m), Const(I64, rows))]
-            for s in product.sums:
-                stride = s.right.stride(product.shared[0])
-                assert stride is not None
-                span = stride * product.steps
-                if isinstance(span, int):
-                    if span > PACKED_SPAN:
-                        if not few:
-                            return False
-                        conditions += few
-                    continue
-                near: Expr = apply("le", Position(I64, span), Const(I64, PACKED_SPAN))
-                conditions.append(apply("or", few[0], near) if few else near)
-        if not conditions:
-            return True
-        whole = conditions[0]
-        for c in conditions[1:]:
-            whole = apply("and", whole, c)
-        return self.chosen(self.bind(SCALARS.cast(whole, I64), self.at), self.at, "direct", 0, 1)
 
     # --- rows and tiles -----------------------------------------------------------------------------
 
@@ -200,29 +162,24 @@ class _Tiles(PanelBuilder):
         product = self.product
         i = self.into("i", height, 1, height)
         j = self.into("j", vectors * product.lanes, product.lanes, vectors)
-        if product.rows is not None:
-            self.put_at(product.rows, self.row + i)
+        self.put_row(self.row + i)
         self.put_at(product.columns, self.start + j)
-        loop = OpenLoop(self.fresh("k"), 0, product.steps, location=self.at)
-        names = [self._carried() for _ in product.sums]
-        self.open(loop)
-        for group in names:
-            self.depths.update((n, len(self.scopes) - 1) for n in group)
-        k = dim.axis(loop.axis, product.steps)
-        if len(product.shared) == 1:
-            self.put_at(product.shared[0], k)
+        apart = any(p is None for p in self.lefts) or direct
+        k, loops = self._steps(product.shared if apart else ())
+        names = [[self._carried() for _ in product.sums] for _ in loops]
+        self.depths.update((n, len(self.scopes) - 1) for group in names[-1] for n in group)
         for number, s in enumerate(product.sums):
             left = self.lefts[number]
             a = self.factor(s, s.left) if left is None else self.bound(left.loads(k, i)[0])
             right = None if direct else self.rights[number]
             b = (self.factor(s, s.right),) if right is None else tuple(map(self.bound, right.loads(k, j)))
-            old = tuple(Name(self.dtype.real, n) for n in names[number])
+            old = tuple(Name(self.dtype.real, n) for n in names[-1][number])
             new = tuple(self.bound(x) for x in self._added(old, tuple(map(self.bound, self.parts(a))), b))
-            zero = tuple(Const(self.dtype.real, 0) for _ in old)
-            loop.carries.append(Carry(names[number], tuple(x.dtype for x in old), zero, new, location=self.at))
-        self.close()
+            self._carry([group[number] for group in names], loops, new)
+        for _ in loops:
+            self.close()
         for number, s in enumerate(product.sums):
-            total = self._whole(tuple(Name(self.dtype.real, n) for n in names[number]))
+            total = self._whole(tuple(Name(self.dtype.real, n) for n in names[0][number]))
             if self.tile_buffers:
                 self.add(Store(self.tile_buffers[number], i * self.wide + j, total, location=self.at))
             else:
@@ -231,6 +188,28 @@ class _Tiles(PanelBuilder):
             self._results(None if direct or self.left == self.wide else j)
         self.close()
         self.close()
+
+    def _steps(self, shared: Sequence[PlanLoop]) -> tuple[Size, list[OpenLoop]]:
+        """Opens the loops over all steps, one for each shared axis if these are given: the number of the step."""
+        loops: list[OpenLoop] = []
+        number: Size = 0
+        for extent in [x.extent for x in shared] or [self.product.steps]:
+            loop = self.open(OpenLoop(self.fresh("k"), 0, extent, location=self.at))
+            loops.append(loop)
+            number = number * extent + dim.axis(loop.axis, extent)
+        for loop, open_loop in zip(shared, loops, strict=False):
+            self.put_at(loop, dim.axis(open_loop.axis, loop.extent))
+        return number, loops
+
+    def _carry(self, names: Sequence[tuple[str, ...]], loops: Sequence[OpenLoop], new: tuple[Expr, ...]) -> None:
+        """A sum that runs through all of the loops, under a name of its own in each."""
+        kinds = tuple(x.dtype for x in new)
+        start: tuple[Expr, ...] = tuple(Const(d, 0) for d in kinds)
+        for number, loop in enumerate(loops):
+            last = number == len(loops) - 1
+            update = new if last else tuple(map(Name, kinds, names[number + 1]))
+            loop.carries.append(Carry(names[number], kinds, start, update, location=self.at))
+            start = tuple(map(Name, kinds, names[number]))
 
     def _carried(self) -> tuple[str, ...]:
         return tuple(self.fresh("r") for _ in range(2 if self.dtype.is_complex else 1))
@@ -284,8 +263,7 @@ class _Tiles(PanelBuilder):
         cost = sum(self.task.grouping.costs[r.node] for r in self.task.group.roots)
         i = self.into("i", height)
         j = self.into("j", self.left, product.lanes, 1 if cost > DEAR else product.vectors)
-        if product.rows is not None:
-            self.put_at(product.rows, self.row + i)
+        self.put_row(self.row + i)
         self.put_at(product.columns, self.start + j)
         for name, s in zip(self.tile_buffers, product.sums, strict=True):
             self._known(s, self.bound(Load(self.dtype, name, i * self.wide + j)))

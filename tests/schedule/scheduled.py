@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tcc.ir import dim, types
-from tcc.ir.build import constants, graph_input
+from tcc.ir.build import graph_input
 from tcc.ir.graph import Function, Graph, Module, State, Value
 from tcc.ir.interpret import run_graph
 from tcc.passes.decompose import decompose
@@ -65,9 +65,9 @@ def program_of(build: Callable[..., Any], *specs: str, facts: Facts = AVX512) ->
     return program
 
 
-def weights_of(module: Module) -> dict[str, Any]:
-    """The constants of a module by digest."""
-    return {c.digest: c.array for f in module.functions for c in constants(f.graph)}
+def weights_of(program: Program) -> dict[str, Any]:
+    """The constants of a program by digest."""
+    return {c.digest: c.array for c in program.constants}
 
 
 def sample(type: types.TensorType, sizes: Mapping[str, int], rng: np.random.Generator) -> Any:
@@ -114,7 +114,7 @@ def compare(
     rng = np.random.default_rng(0)
     arrays = list(inputs) if inputs is not None else [sample(v.type, sizes, rng) for v in graph.inputs]
     wanted = run_graph(graph, arrays, sizes)
-    found = run_entry(program, graph.name, arrays, sizes, weights_of(module))
+    found = run_entry(program, graph.name, arrays, sizes, weights_of(program))
     for k, (a, b) in enumerate(zip(wanted, found, strict=True)):
         b = b.reshape(a.shape)
         if a.dtype.kind in "biu":
