@@ -27,6 +27,8 @@ LEAST_ROWS = 4
 """Rows from which on it pays to pack a block that cannot be read where it lies."""
 FEW_ROWS = 3
 """Rows up to which a tile is widened."""
+MOST_ROWS = 8
+"""Rows of a tile at most."""
 HIDING = 12
 """Independent sums that keep two multipliers of four cycles' latency busy, loads included."""
 
@@ -96,9 +98,8 @@ def product(
     if packs and few:
         return None
     outer = tuple(x for x in space if x is not columns and x not in joined)
-    height, vectors = _tile(task.facts, sums, rows.extent if rows is not None else 1)
-    if isinstance(columns.extent, int):
-        vectors = min(vectors, -(-columns.extent // lanes))
+    most = -(-columns.extent // lanes) if isinstance(columns.extent, int) else None
+    height, vectors = _tile(task.facts, sums, rows.extent if rows is not None else 1, most)
     return Product(tuple(sums), outer, rows, joined, columns, tuple(shared), lanes, height, vectors)
 
 
@@ -181,15 +182,18 @@ def _rows(
     return rows, tuple(joined)
 
 
-def _tile(facts: Facts, sums: Sequence[Sum], rows: Size) -> tuple[int, int]:
+def _tile(facts: Facts, sums: Sequence[Sum], rows: Size, most: int | None) -> tuple[int, int]:
     """Rows and vectors of a tile: results fill the registers but for a row of vectors and a few more.
 
     Each row costs a broadcast a step and each vector a load, so a tile is high rather than wide; where there
-    are few rows it is as wide as the number of independent sums that hide the latency asks for.
+    are few rows it is as wide as the number of independent sums that hide the latency asks for. There are at
+    ``most`` so many vectors, and no more rows than addresses have registers.
     """
     vectors = 3 if facts.registers >= 32 else 2
+    vectors = min(vectors, most or vectors)
     parts = len(sums) * (2 if sums[0].dtype.is_complex else 1)
     results = max(vectors, facts.registers * 3 // 4 // parts)
     if isinstance(rows, int) and 0 < rows <= FEW_ROWS:
-        return rows, max(vectors, min(HIDING // parts, results) // rows)
-    return max(1, results // vectors), vectors
+        wide = max(vectors, min(HIDING // parts, results) // rows)
+        return rows, min(wide, most or wide)
+    return max(1, min(results // vectors, MOST_ROWS)), vectors

@@ -11,6 +11,7 @@ from tcc.ir.scalar import SCALARS, Const, Expr, apply
 from tcc.schedule.axes import PlanLoop
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.contract import Product, Sum, is_direct, is_linear
+from tcc.schedule.decision import Decision
 from tcc.schedule.element import KernelBuilder, Task
 from tcc.schedule.group import coordinates_of
 from tcc.schedule.packing import Operand, Panel, factor
@@ -143,6 +144,15 @@ class PanelBuilder(KernelBuilder):
             number: Size = 0
             for loop in outer:
                 number = number * loop.extent + self.outer[loop.name]
+            self.decisions.append(
+                Decision(
+                    "pack",
+                    f"{s.node.op.name} → {s.node.results[0].type}",
+                    f"its weight laid out in panels of {self.wide} columns in the library",
+                    "the loop over the shared axes then reads it in order",
+                    location=s.node.location,
+                )
+            )
             name = self.fresh("panels")
             self.constants.append((name, constant))
             self.touch_buffer(name, self.dtype, "read")

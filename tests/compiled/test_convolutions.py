@@ -30,6 +30,7 @@ CASES: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "pointwise_strided": ("[2, 5, 7, 24]", (1, 1, 24, 32), {"strides": (2, 3)}),
     "cut": ("[1, 9, 9, 9]", (2, 2, 9, 16), {"padding": ((-1, 0), (2, -3))}),
     "spread": ("[1, 4, 5, 6]", (3, 3, 6, 16), {"padding": 2, "lhs_dilation": (2, 3)}),
+    "sizes_spread": ("[n, h, w, 6]", (4, 3, 6, 16), {"padding": ((2, 2), (1, 2)), "lhs_dilation": 2}),
     "grouped": ("[1, 8, 7, 48]", (3, 3, 16, 48), {**SAME, "groups": 3}),
     "grouped_narrow": ("[1, 6, 6, 16]", (3, 3, 4, 20), {"groups": 4}),
     "depthwise": ("[2, 9, 7, 21]", (3, 3, 1, 21), {**SAME, "groups": 21}),
