@@ -1,0 +1,66 @@
+"""Sums of products under windows: no question in their loops, groups as an axis, weights in panels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tcc.ops as ops
+from tcc.ir.build import map_functions
+from tcc.ir.graph import Value
+from tcc.passes.rules import simplify
+from tcc.schedule import schedule
+from tcc.schedule.facts import Facts
+from tcc.schedule.program import Program
+from tcc.schedule.text import to_text
+from tcc.schedule.verify import verify
+from tests.schedule.scheduled import AVX512, compare, module_of
+
+AVX2 = Facts(32, 16)
+
+
+def weight(*shape: int) -> Any:
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def scheduled(make: Any, *specs: str, facts: Facts = AVX2, sizes: Any = None) -> Program:
+    module = map_functions(module_of(make, specs), simplify)
+    program = schedule(module, facts)
+    verify(program)
+    compare(module, program, sizes or {})
+    return program
+
+
+@pytest.mark.parametrize("facts", [AVX2, AVX512], ids=["avx2", "avx512"])
+def test_padding_is_laid_out_before_the_sums(facts: Facts) -> None:
+    def layer(x: Value, k: Value) -> Value:
+        return ops.maximum(ops.convolution(x, k, padding="SAME"), 0)
+
+    program = scheduled(layer, "f32[1, 5, 7, 9]", "f32[3, 3, 9, 16]", facts=facts)
+    assert [k.name.split("_")[-1] for k in program.kernels] == ["pad", "maximum"]
+    assert "inside" not in to_text(program).split("kernel ")[2]
+
+
+def test_sizes_at_run_time() -> None:
+    def layer(x: Value, k: Value) -> Value:
+        return ops.convolution(x, k, 2, 1)
+
+    for sizes in ({"n": 1, "h": 5, "w": 4}, {"n": 2, "h": 1, "w": 1}, {"n": 0, "h": 3, "w": 2}):
+        scheduled(layer, "f32[n, h, w, 4]", "f32[3, 3, 4, 16]", sizes=sizes)
+
+
+def test_groups_are_an_axis_of_their_own() -> None:
+    program = scheduled(lambda x, k: ops.convolution(x, k, groups=2), "f32[1, 6, 6, 16]", "f32[3, 3, 8, 32]")
+    assert "//16" not in to_text(program)
+
+
+def test_a_large_weight_is_stored_in_panels_only() -> None:
+    k = weight(3, 3, 32, 40)
+    program = scheduled(lambda x: ops.convolution(x, k), "f32[1, 6, 6, 32]")
+    assert [c.array.shape for c in program.constants] == [(3, 3 * 3 * 32, 16)]
+    panels = program.constants[0].array
+    np.testing.assert_array_equal(panels[1], k.reshape(288, 40)[:, 16:32])
+    np.testing.assert_array_equal(panels[2, :, :8], k.reshape(288, 40)[:, 32:])
+    assert not panels[2, :, 8:].any()
