@@ -10,12 +10,12 @@ from tcc.ir.dim import Size
 from tcc.ir.dtype import F32
 from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Constant, Value
-from tcc.schedule import buffers, row, walk
+from tcc.schedule import band, buffers, row, walk
 from tcc.schedule.block import BlockBuilder, OpenLoop
 from tcc.schedule.chain import ROWS, Chain
 from tcc.schedule.element import Emitted, Local, Task
 from tcc.schedule.group import Axis, Group, Root, plain_axes
-from tcc.schedule.program import Alloc, Block, Buffer, Loop, Parallel, Parameter, Serial
+from tcc.schedule.program import Alloc, Block, Buffer, If, Loop, Parallel, Parameter, Serial, Stmt, Switch
 
 NEAR = 4 << 10
 """Bytes of a local buffer up to which it lies on the stack."""
@@ -37,6 +37,8 @@ class _Strips(BlockBuilder):
         self.rooms: dict[str, Buffer] = {}
         self.parameters: dict[str, Parameter] = {}
         self.constants: list[tuple[str, Constant]] = []
+        self.most: dict[str, Size] = {}
+        self.band = band.found(chain, task.grouping)
 
     def emit(self) -> Emitted:
         """The finished kernel."""
@@ -56,6 +58,9 @@ class _Strips(BlockBuilder):
             places.insert(0, at)
         start = self.sized(block * most, self.at, "start", 0, dim.maximum(rows - 1, 0))
         count = self.sized(dim.minimum(most, rows - start), self.at, "rows", 1, most)
+        self.seen = self._seen(start + count)
+        for size, upper in ((count, most), (self.seen, self._columns())):
+            self.most.update((s.name, upper) for s in dim.symbols(size) if size == dim.of_atom(s))
         bodies = [self._member(k, [*places, start], most, count) for k in range(len(self.chain.members))]
         for room in self.rooms.values():
             self.add(Alloc(room))
@@ -73,6 +78,17 @@ class _Strips(BlockBuilder):
         wide = facts.lanes(F32) * (3 if facts.registers >= 32 else 2)
         return wide * -(-ROWS // wide)
 
+    def _seen(self, stop: Size) -> Size:
+        """How many columns a block uses whose last row is the one before ``stop``."""
+        if self.band is None:
+            return 0
+        extent = self._columns()
+        size = dim.minimum(extent, dim.maximum(stop + self.band.shift, 0))
+        return self.sized(size, self.at, "seen", 0, extent)
+
+    def _columns(self) -> Size:
+        return 0 if self.band is None else self.chain.members[0].extent(self.band.axes[0])
+
     # --- members ------------------------------------------------------------------------------------
 
     def _member(self, number: int, places: Sequence[Size], most: int, count: Size) -> Block:
@@ -82,11 +98,16 @@ class _Strips(BlockBuilder):
         rows = Axis(f"{names[-1]}_rows", count)
         at = dict(zip(names, places, strict=True))
         at[names[-1]] = at[names[-1]] + rows.symbol
+        axes = {names[-1]: rows}
+        if self.band is not None:
+            column = self.band.axes[number]
+            axes[column] = Axis(f"{column}_seen", self.seen)
+            at[column] = axes[column].symbol
         self._box(g, names, places, most)
         group = Group(
             g.kind,
-            [rows if a.name == names[-1] else a for a in g.axes if a.name == names[-1] or a.name not in names],
-            g.reduced,
+            [axes.get(a.name, a) for a in g.axes if a.name in axes or a.name not in names],
+            None if g.reduced is None else tuple(axes[n].name if n in axes else n for n in g.reduced),
             [Root(r.node, _placed(r.coordinates, at)) for r in g.roots],
             [(n, _placed(c, at)) for n, c in g.reductions],
             g.unrolled,
@@ -94,7 +115,7 @@ class _Strips(BlockBuilder):
         )
         inside = Task(group, task.grouping, self.stored, task.facts, task.messages, tuple(self.taken), True, self.local)
         (emitted,) = row.emit(inside)
-        body = _serial(emitted.body)
+        body = _roomy(_serial(emitted.body), self.most)
         self.taken |= walk.defined_names(body)
         self.taken |= {s.buffer.name for s in walk.statements(body) if isinstance(s, Alloc)}
         self.constants += emitted.constants
@@ -156,3 +177,22 @@ def _serial(body: Block) -> Block:
     if isinstance(last, Loop) and isinstance(last.mapping, Parallel):
         return (*body[:-1], replace(last, mapping=Serial()))
     return body
+
+
+def _roomy(body: Block, most: Mapping[str, Size]) -> Block:
+    """A block with room for the most that sizes known in the kernel only can be: a workspace is asked for before."""
+
+    def statement(stmt: Stmt) -> Stmt:
+        match stmt:
+            case Alloc():
+                return Alloc(replace(stmt.buffer, size=dim.substitute(stmt.buffer.size, most)))
+            case Loop():
+                return replace(stmt, body=_roomy(stmt.body, most))
+            case Switch():
+                return replace(stmt, cases=tuple(_roomy(c, most) for c in stmt.cases))
+            case If():
+                return replace(stmt, body=_roomy(stmt.body, most), otherwise=_roomy(stmt.otherwise, most))
+            case _:
+                return stmt
+
+    return tuple(map(statement, body))

@@ -20,6 +20,13 @@ def with_weights(q: Any, k: Any, v: Any) -> Any:
     return weights, ops.matmul(weights, v)
 
 
+def windowed(x: Any, a: Any, b: Any) -> Any:
+    """Scores up to two columns beyond the row's number count."""
+    scores = ops.matmul(x, a)
+    rows, columns = (ops.iota(scores.type.shape, axis) for axis in (0, 1))
+    return ops.matmul(ops.where(ops.less(columns, ops.add(rows, 3)), ops.tanh(scores), 0), b)
+
+
 CASES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "attention": (ops.attention, (Q, K, V)),
     "causal": (lambda q, k, v: ops.attention(q, k, v, causal=True), (Q, K, V)),
@@ -30,5 +37,6 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "double": (ops.attention, ("f64[n, 12]", "f64[m, 12]", "f64[m, 12]")),
     "weights": (with_weights, (Q, K, V)),
     "layers": (layers, ("f32[n, 12]", "f32[12, 16]", "f32[16, 5]")),
+    "windowed": (windowed, ("f32[n, 12]", "f32[12, m]", "f32[m, 5]")),
     "logits": (lambda x, w: ops.softmax(ops.matmul(x, w)), ("f32[n, 6]", "f32[6, m]")),
 }

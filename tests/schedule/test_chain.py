@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 
 from tcc import ops
+from tcc.ir import dim
+from tcc.schedule import band, walk
+from tcc.schedule.chain import Chain, chained
+from tcc.schedule.placement import group
 from tests.schedule.chains import CASES, layers
-from tests.schedule.scheduled import AVX2, check, program_of
+from tests.schedule.scheduled import AVX2, check, module_of, program_of
 
 SIZES = {"g": 2, "h": 2, "n": 67, "m": 11}
 
@@ -26,6 +30,37 @@ def test_a_chain_is_one_kernel(name: str) -> None:
 def test_a_chain_computes_what_the_graph_does(name: str) -> None:
     build, specs = CASES[name]
     check(build, *specs, sizes=SIZES, facts=AVX2)
+
+
+def band_of(name: str) -> band.Band | None:
+    build, specs = CASES[name]
+    (function,) = module_of(build, specs).functions
+    grouping = chained(group(function.graph), function.graph.outputs, AVX2)
+    (chain,) = grouping.groups
+    assert isinstance(chain, Chain)
+    return band.found(chain, grouping)
+
+
+@pytest.mark.parametrize(("name", "shift"), [("causal", 0), ("windowed", 2)])
+def test_columns_that_are_masked_for_a_whole_block_are_not_computed(name: str, shift: int) -> None:
+    found = band_of(name)
+    assert found is not None
+    assert found.shift == shift
+    build, specs = CASES[name]
+    (kernel,) = program_of(build, *specs).kernels
+    assert "seen0" in {s.name for size in walk.all_sizes(kernel.body) for s in dim.symbols(size)}
+
+
+@pytest.mark.parametrize("name", ["attention", "masked", "layers", "weights", "grouped"])
+def test_other_chains_use_all_columns(name: str) -> None:
+    assert band_of(name) is None
+
+
+@pytest.mark.parametrize("name", ["causal", "windowed"])
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (66, 130), (130, 3), (70, 70)])
+def test_bands_of_any_size(name: str, n: int, m: int) -> None:
+    build, specs = CASES[name]
+    check(build, *specs, sizes={"h": 1, "n": n, "m": m}, facts=AVX2)
 
 
 @pytest.mark.parametrize(("n", "m"), [(0, 3), (3, 0), (1, 1), (64, 7), (65, 1)])
