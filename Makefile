@@ -43,10 +43,10 @@ check: $(INSTALLED)
 	$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()" --no-cache
 
 test: check
-	$(PY) -m pytest -n $(WORKERS) -m "not slow"
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
 
 test-all: check
-	TCC_TEST_COMPLETE=1 $(PY) -m pytest -n $(WORKERS)
+	TCC_TEST_COMPLETE=1 $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 
 format: $(INSTALLED)
 	$(PY) -m ruff check --fix .

@@ -20,6 +20,9 @@ from tests.guarded import guarded
 from tests.schedule.chains import CASES
 from tests.schedule.scheduled import sample
 
+pytestmark = pytest.mark.xdist_group("chains")
+"""One worker compiles the library for all of them."""
+
 HERE = Location(__file__, 1)
 SIZES = [(0, 3), (1, 1), (3, 50), (64, 64), (65, 7), (131, 203)]
 

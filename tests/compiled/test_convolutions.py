@@ -18,6 +18,9 @@ from tcc.ir.location import Location, located
 from tests.compiled.functions import as_function
 from tests.guarded import guarded
 
+pytestmark = pytest.mark.xdist_group("convolutions")
+"""One worker compiles the library for all of them."""
+
 HERE = Location(__file__, 1)
 SAME: dict[str, Any] = {"padding": "SAME"}
 CASES: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {

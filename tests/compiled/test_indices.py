@@ -18,6 +18,9 @@ from tcc.ir.types import TensorType
 from tests.compiled.functions import as_function
 from tests.guarded import guarded
 
+pytestmark = pytest.mark.xdist_group("indices")
+"""One worker compiles the library for all of them."""
+
 HERE = Location(__file__, 1)
 
 

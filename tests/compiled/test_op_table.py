@@ -20,7 +20,7 @@ from tests.compiled.cases import SEED, Case, cases, families
 from tests.guarded import guarded
 
 COMPLETE = os.environ.get("TCC_TEST_COMPLETE") == "1"
-SAMPLED = 60
+SAMPLED = 20
 BATCH = 150
 FAMILIES = families()
 

@@ -19,6 +19,9 @@ from tcc.targets import target as targets
 from tests.compiled.functions import as_function
 from tests.guarded import guarded
 
+pytestmark = pytest.mark.xdist_group("products")
+"""One worker compiles the library for all of them."""
+
 HERE = Location(__file__, 1)
 TARGETS = ("native", "x86-64-v3")
 
