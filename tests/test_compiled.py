@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -93,3 +94,19 @@ def test_an_index_out_of_range_is_an_error() -> None:
     function = tcc.function(x="f32[n]", i="i64[k]")(lambda x, i: np.take(x, i))
     with pytest.raises(UserError, match="out of range"):
         function(a(3), np.array([0, 3]))
+
+
+def test_large_weights_lie_in_a_file_beside_the_library(tmp_path: Path) -> None:
+    large = np.arange(5 << 20, dtype="f4")
+
+    @tcc.function(x="f32[n]", i="i64[n]")
+    def looked_up(x, i):
+        return tcc.take(large, i) + x
+
+    path = tmp_path / "model.so"
+    tcc.compile(looked_up).save(path)
+    assert path.stat().st_size < 1 << 20
+    assert path.with_suffix(".safetensors").stat().st_size > large.nbytes
+    with tcc.load(path) as library:
+        found = library.looked_up(np.float32([1, 2]), np.array([0, len(large) - 1]))
+    np.testing.assert_array_equal(found, [1, large[-1] + 2])
