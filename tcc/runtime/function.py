@@ -39,13 +39,13 @@ _probe = np.zeros(1)
 _DIRECT = _pointer(id(_probe) + _HEAD).value == _probe.ctypes.data
 
 
-def _ask_addresses(arrays: Sequence[Array]) -> list[int]:
-    return [a.ctypes.data for a in arrays]
+def _ask_addresses(arrays: Sequence[Array]) -> list[ctypes.c_void_p]:
+    return [ctypes.c_void_p(a.ctypes.data) for a in arrays]
 
 
 # The size arguments of a call, and the shapes and dtypes of its results.
 _Made = tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
-_Plan = tuple[tuple[int, ...], _Made]
+_Plan = tuple[tuple[ctypes.c_int64, ...], _Made]
 _empty = np.empty
 
 
@@ -59,7 +59,11 @@ class Function:
     """
 
     def __init__(
-        self, function: Signature, call: Callable[..., int], session: Session, state: tuple[int, ...] = ()
+        self,
+        function: Signature,
+        call: Callable[..., int],
+        session: Session,
+        state: tuple[ctypes.c_void_p, ...] = (),
     ) -> None:
         self.signature = function
         self.__name__ = self.__qualname__ = function.name
@@ -126,7 +130,7 @@ class Function:
         checks.spread(self.signature.results_tree, nested, results, self.__name__)
         return {t.name: array for t, array in zip(self.signature.results, results, strict=True)}
 
-    def _prepare(self, leaves: Sequence[Any]) -> tuple[list[Array], tuple[int, ...], _Made]:
+    def _prepare(self, leaves: Sequence[Any]) -> tuple[list[Array], tuple[ctypes.c_int64, ...], _Made]:
         """Checked arrays and their plan, which is kept for calls with arrays just like them."""
         function = self.signature
         if len(leaves) != len(function.arguments):
@@ -137,7 +141,7 @@ class Function:
         ]
         sizes = checks.solve(function, arrays)
         plan = (
-            tuple(sizes[s.name] for s in function.symbols),
+            tuple(ctypes.c_int64(sizes[s.name]) for s in function.symbols),
             tuple((tuple(evaluate(e, sizes) for e in t.shape), numpy_dtype(t.dtype)) for t in function.results),
         )
         if len(self._plans) >= _MOST_PLANS:
