@@ -1,8 +1,10 @@
-"""Golden files: ``golden(path)`` compares a text with a file, ``--update-golden`` writes it."""
+"""Golden files: ``golden(path)`` compares a text with a file, ``--update-golden`` writes it. One cache a run."""
 
 from __future__ import annotations
 
 import difflib
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,14 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write golden files instead of comparing")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What goes into every library is compiled once in a run, whatever an earlier run or the user has left."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory(prefix="tcc-tests-")
+        os.environ["TCC_CACHE_DIR"] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 @pytest.fixture

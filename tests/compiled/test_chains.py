@@ -41,7 +41,7 @@ MODULE = Module(tuple(function(name, make, specs) for name, (make, specs) in CAS
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[runtime.Library]:
     path: Path = tmp_path_factory.mktemp("chains") / "chains.so"
-    pipeline.compile_to(MODULE, path, pipeline.Options(cache=None))
+    pipeline.compile_to(MODULE, path, pipeline.Options())
     with runtime.load(path) as loaded:
         yield loaded
 

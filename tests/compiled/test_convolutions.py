@@ -87,7 +87,7 @@ def module() -> Module:
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[runtime.Library]:
     path: Path = tmp_path_factory.mktemp("convolutions") / "convolutions.so"
-    pipeline.compile_to(module(), path, pipeline.Options(cache=None))
+    pipeline.compile_to(module(), path, pipeline.Options())
     with runtime.load(path) as loaded:
         yield loaded
 

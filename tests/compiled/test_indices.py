@@ -42,7 +42,7 @@ def functions() -> tuple[Function, ...]:
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[runtime.Library]:
     path: Path = tmp_path_factory.mktemp("indices") / "indices.so"
-    pipeline.compile_to(Module(functions()), path, pipeline.Options(cache=None))
+    pipeline.compile_to(Module(functions()), path, pipeline.Options())
     with runtime.load(path) as loaded:
         yield loaded
 

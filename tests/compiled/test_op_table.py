@@ -39,7 +39,7 @@ def chosen(family: str) -> list[Case]:
 def differences(batch: list[Case], folder: Path) -> list[str]:
     """What went wrong in a batch: one line for each function that differs."""
     path = folder / "batch.so"
-    pipeline.compile_to(Module(tuple(c.function for c in batch)), path, pipeline.Options(cache=None))
+    pipeline.compile_to(Module(tuple(c.function for c in batch)), path, pipeline.Options())
     wrong: list[str] = []
     with runtime.load(path) as library:
         for case in batch:

@@ -74,7 +74,7 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if not set(targets.get(target).required) <= set(targets.native().required):
         pytest.skip(f"{target} code does not run here")
     path: Path = tmp_path_factory.mktemp("products") / "products.so"
-    pipeline.compile_to(module(), path, pipeline.Options(target=target, cache=None))
+    pipeline.compile_to(module(), path, pipeline.Options(target=target))
     with runtime.load(path) as loaded:
         yield loaded
 

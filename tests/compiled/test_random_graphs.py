@@ -24,7 +24,7 @@ def test_compiled_agrees_with_the_interpreter(start: int, tmp_path: Path) -> Non
     batch = [generate_case(seed) for seed in range(start, start + BATCH)]
     location = Location("random.py", 1)
     module = Module(tuple(as_function(case.graph, location) for case in batch))
-    pipeline.compile_to(module, tmp_path / "batch.so", pipeline.Options(cache=None))
+    pipeline.compile_to(module, tmp_path / "batch.so", pipeline.Options())
     wrong: list[str] = []
     with runtime.load(tmp_path / "batch.so") as library:
         for case in batch:

@@ -63,7 +63,7 @@ def with_tier(path: Path, tier: str, folder: Path, monkeypatch: pytest.MonkeyPat
 
 def test_every_tier_computes_what_its_own_library_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     together = tmp_path / "together.so"
-    pipeline.compile_to(kernels(), together, pipeline.Options(target=",".join(LEVELS), prefix="m", cache=None))
+    pipeline.compile_to(kernels(), together, pipeline.Options(target=",".join(LEVELS), prefix="m"))
     x = np.random.default_rng(2).normal(size=(SIZES["n"], SIZES["m"])).astype(np.float32)
     bits: dict[str, list[bytes]] = {}
     for level in HERE:
@@ -128,7 +128,7 @@ def test_the_number_of_workers_does_not_show(tmp_path: Path, monkeypatch: pytest
     for workers in (1, 3):
         generator = CodeGenerator(workers)
         monkeypatch.setattr(pipeline, "CODE_GENERATOR", generator)
-        options = pipeline.Options(target=",".join(LEVELS), prefix="m", cache=None)
+        options = pipeline.Options(target=",".join(LEVELS), prefix="m")
         made.append(pipeline.compile_to(tcc.trace(total).module, tmp_path / "m.so", options)[0].read_bytes())
         generator.close()
     assert made[0] == made[1]
