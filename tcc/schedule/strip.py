@@ -11,6 +11,7 @@ from tcc.ir.dtype import F32
 from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Constant, Value
 from tcc.schedule import band, buffers, row, walk
+from tcc.schedule.axes import WORK
 from tcc.schedule.block import BlockBuilder, OpenLoop
 from tcc.schedule.chain import ROWS, Chain
 from tcc.schedule.element import Emitted, Local, Task
@@ -49,7 +50,8 @@ class _Strips(BlockBuilder):
         unit: Size = 0
         if units != 1:
             axis = self.fresh("u")
-            self.open(OpenLoop(axis, 0, units, mapping=Parallel(), location=self.at))
+            grain = 1 + dim.floordiv(WORK, 1 + most * self._row_cost())
+            self.open(OpenLoop(axis, 0, units, mapping=Parallel(grain), location=self.at))
             unit = dim.axis(axis, units)
         block, unit = self.digit(unit, blocks, self.at, "block", not batch)
         places: list[Size] = []
@@ -77,6 +79,14 @@ class _Strips(BlockBuilder):
         facts = self.task.facts
         wide = facts.lanes(F32) * (3 if facts.registers >= 32 else 2)
         return wide * -(-ROWS // wide)
+
+    def _row_cost(self) -> Size:
+        """Additions for one row, about."""
+        total: Size = 0
+        for k, g in enumerate(self.chain.members):
+            names = {line[k] for line in self.chain.lines}
+            total = total + dim.product(a.extent for a in g.axes if a.name not in names)
+        return total
 
     def _seen(self, stop: Size) -> Size:
         """How many columns a block uses whose last row is the one before ``stop``."""
