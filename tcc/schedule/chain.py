@@ -168,7 +168,7 @@ class _Finder:
         inside = {v for g in chain.members[:-1] for r in g.roots for v in r.node.results}
         kept: Size = 0
         whole: Size = 0
-        for g, k in zip(chain.members, range(len(chain.members)), strict=True):
+        for k, g in enumerate(chain.members):
             names = {line[k] for line in chain.lines}
             for root in g.roots:
                 for value in root.node.results:

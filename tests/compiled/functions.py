@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tcc.ir import types
+from tcc.ir.build import graph_input
 from tcc.ir.graph import Function, Graph
-from tcc.ir.location import Location
+from tcc.ir.location import Location, located
 from tcc.tree import Tree
 
 
@@ -21,3 +26,12 @@ def as_function(graph: Graph, location: Location) -> Function:
         tuple(f"out{i}" for i in range(len(results))),
         location=location,
     )
+
+
+def described(name: str, specs: Sequence[str], make: Callable[..., Any], location: Location) -> Function:
+    """What ``make`` makes of graph inputs of these types, as a function; equal sizes have equal names."""
+    symbols: dict[str, Any] = {}
+    inputs = tuple(graph_input(types.parse(s, symbols), f"x{k}") for k, s in enumerate(specs))
+    with located(location):
+        results = make(*inputs)
+    return as_function(Graph(name, inputs, results if isinstance(results, tuple) else (results,)), location)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from tcc import pipeline, runtime
-from tcc.ir import types
-from tcc.ir.build import graph_input
-from tcc.ir.graph import Function, Graph, Module
+from tcc.ir.graph import Module
 from tcc.ir.interpret import run_graph
-from tcc.ir.location import Location, located
-from tests.compiled.functions import as_function
+from tcc.ir.location import Location
+from tests.compiled.functions import described
 from tests.guarded import guarded
 from tests.schedule.chains import CASES
 from tests.schedule.scheduled import sample
@@ -27,15 +24,7 @@ HERE = Location(__file__, 1)
 SIZES = [(0, 3), (1, 1), (3, 50), (64, 64), (65, 7), (131, 203)]
 
 
-def function(name: str, make: Callable[..., Any], specs: tuple[str, ...]) -> Function:
-    symbols: dict[str, Any] = {}
-    inputs = tuple(graph_input(types.parse(s, symbols), f"x{k}") for k, s in enumerate(specs))
-    with located(HERE):
-        made = make(*inputs)
-    return as_function(Graph(name, inputs, made if isinstance(made, tuple) else (made,)), HERE)
-
-
-MODULE = Module(tuple(function(name, make, specs) for name, (make, specs) in CASES.items()))
+MODULE = Module(tuple(described(name, specs, make, HERE) for name, (make, specs) in CASES.items()))
 
 
 @pytest.fixture(scope="module")

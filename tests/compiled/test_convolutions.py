@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from tcc import ops, pipeline, runtime
 from tcc.ir import dim, types
 from tcc.ir import dtype as dt
 from tcc.ir.build import graph_input
-from tcc.ir.graph import Function, Graph, Module, Value
-from tcc.ir.location import Location, located
-from tests.compiled.functions import as_function
+from tcc.ir.graph import Function, Module, Value
+from tcc.ir.location import Location
+from tests.compiled.functions import described
 from tests.guarded import guarded
 
 pytestmark = pytest.mark.xdist_group("convolutions")
@@ -53,13 +53,6 @@ def kernel(shape: tuple[int, ...]) -> Any:
     return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
 
 
-def function(name: str, specs: tuple[str, ...], make: Callable[..., Value]) -> Function:
-    symbols: dict[str, Any] = {}
-    inputs = tuple(graph_input(types.parse(s, symbols), f"x{k}") for k, s in enumerate(specs))
-    with located(HERE):
-        return as_function(Graph(name, inputs, (make(*inputs),)), HERE)
-
-
 def module() -> Module:
     """Each case with a weight, rectified and shifted; some with the kernel as an argument; some dtypes."""
     made: list[Function] = []
@@ -72,15 +65,15 @@ def module() -> Module:
         def free(x: Value, k: Value, given: dict[str, Any] = given) -> Value:
             return ops.convolution(x, k, **given)
 
-        made.append(function(name, (f"f32{spec}",), layer))
-        made.append(function(f"{name}_free", (f"f32{spec}", f"f32{list(shape)}"), free))
+        made.append(described(name, (f"f32{spec}",), layer, HERE))
+        made.append(described(f"{name}_free", (f"f32{spec}", f"f32{list(shape)}"), free, HERE))
     for d in (dt.F64, dt.F16, dt.I32, dt.C64):
         spec, shape, given = CASES["odd"]
 
         def typed(x: Value, k: Value, given: dict[str, Any] = given) -> Value:
             return ops.convolution(x, k, **given)
 
-        made.append(function(f"odd_{d}", (f"{d}{spec}", f"{d}{list(shape)}"), typed))
+        made.append(described(f"odd_{d}", (f"{d}{spec}", f"{d}{list(shape)}"), typed, HERE))
     return Module(tuple(made))
 
 

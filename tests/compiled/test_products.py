@@ -12,11 +12,10 @@ import pytest
 from tcc import ops, pipeline, runtime
 from tcc.ir import dim, types
 from tcc.ir import dtype as dt
-from tcc.ir.build import graph_input
-from tcc.ir.graph import Function, Graph, Module, Value
-from tcc.ir.location import Location, located
+from tcc.ir.graph import Module, Value
+from tcc.ir.location import Location
 from tcc.targets import target as targets
-from tests.compiled.functions import as_function
+from tests.compiled.functions import described
 from tests.guarded import guarded
 
 pytestmark = pytest.mark.xdist_group("products")
@@ -49,22 +48,15 @@ SIZES = [(0, 5, 3), (3, 0, 4), (4, 5, 0), (1, 1, 1), (1, 49, 7), (2, 16, 1), (5,
 SIZES += [(33, 65, 129), (26, 97, 40), (17, 31, 260), (127, 253, 511), (30, 100, 3000)]
 
 
-def function(name: str, specs: tuple[str, ...], make: Callable[..., Value]) -> Function:
-    symbols: dict[str, Any] = {}
-    inputs = tuple(graph_input(types.parse(s, symbols), f"x{k}") for k, s in enumerate(specs))
-    with located(HERE):
-        return as_function(Graph(name, inputs, (make(*inputs),)), HERE)
-
-
 def module() -> Module:
     """Each case in f32; products and products with a turned operand in every dtype."""
-    made = [function(name, tuple(f"f32{s}" for s in specs), make) for name, (make, specs, _) in CASES.items()]
+    made = [described(name, tuple(f"f32{s}" for s in specs), make, HERE) for name, (make, specs, _) in CASES.items()]
     for d in DTYPES:
         for name in ("plain", "right_turned"):
             make, specs, _ = CASES[name]
-            made.append(function(f"{name}_{d}", tuple(f"{d}{s}" for s in specs), make))
+            made.append(described(f"{name}_{d}", tuple(f"{d}{s}" for s in specs), make, HERE))
     widened = lambda a, b: ops.matmul(ops.astype(a, dt.I32), ops.astype(b, dt.I32))  # noqa: E731
-    made.append(function("plain_widened", ("i8[m, k]", "i8[k, n]"), widened))
+    made.append(described("plain_widened", ("i8[m, k]", "i8[k, n]"), widened, HERE))
     return Module(tuple(made))
 
 
