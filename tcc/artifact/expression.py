@@ -7,7 +7,9 @@ infinity, and a division by zero gives 0 (it stands in an expression that an emp
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 from tcc.errors import UserError
@@ -54,11 +56,20 @@ def translate(
             return apply(node.func.id, [walk(a) for a in node.args])
         raise UserError(f"'{text}' is not a size expression")
 
+    return walk(_parse(text))
+
+
+_parsing = threading.Lock()
+
+
+@lru_cache(4096)
+def _parse(text: str) -> ast.expr:
     try:
-        tree = ast.parse(text, mode="eval")
+        # CPython 3.11's `ast.parse` counts its depth for all threads together, and fails when two parse at once.
+        with _parsing:
+            return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise UserError(f"'{text}' is not a size expression") from None
-    return walk(tree.body)
 
 
 def evaluate(text: str, sizes: Mapping[str, int]) -> int:

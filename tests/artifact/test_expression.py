@@ -1,3 +1,7 @@
+import gc
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,3 +47,26 @@ def test_other_texts_are_refused(text):
 def test_an_unknown_size_is_named():
     with pytest.raises(UserError, match="'k' in '2\\*k'"):
         evaluate("2*k", {"n": 1})
+
+
+@pytest.fixture
+def collections_that_switch_threads():
+    """A collection that runs Python code may switch threads in the middle of what C code does."""
+
+    def callback(*_):
+        sum(range(50))
+
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    gc.callbacks.append(callback)
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(20)
+    yield
+    gc.set_threshold(*threshold)
+    sys.setswitchinterval(interval)
+    gc.callbacks.remove(callback)
+
+
+def test_threads_may_evaluate_at_once(collections_that_switch_threads):
+    texts = [f"({'(' * 20}n{' + 1)' * 20}) + {k}" for k in range(2000)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda text: evaluate(text, {"n": 2}), texts)) == [22 + k for k in range(2000)]
