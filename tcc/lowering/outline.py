@@ -21,7 +21,9 @@ def outlined(
     has to stand for the same code.
     """
     first = arguments[0]
-    symbol = "_".join([name, *(str(a.dtype) for a in arguments), str(first.length or 1)])
+    # A vector of one lane is another type than a scalar.
+    lanes = [] if first.length is None else [str(first.length)]
+    symbol = "_".join([name, *(str(a.dtype) for a in arguments), *lanes])
     types = [first.type(dtype) for dtype in results]
     struct = ir.Type.parse(f"!llvm.struct<({', '.join(str(t) for t in types)})>")
     body = module_body()
@@ -32,8 +34,8 @@ def outlined(
             with ir.InsertionPoint(block):
                 inner = [a.wrap(value) for a, value in zip(arguments, block.arguments, strict=True)]
                 value = llvm.UndefOp(struct).result
-                for i, lanes in enumerate(build(*inner)):
-                    value = llvm.InsertValueOp(value, lanes.value, [i]).result
+                for i, result in enumerate(build(*inner)):
+                    value = llvm.InsertValueOp(value, result.value, [i]).result
                 llvm.ReturnOp(arg=value)
     called = llvm.CallOp(struct, [a.value for a in arguments], [], [], callee=symbol).results[0]
     return [

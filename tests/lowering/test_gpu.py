@@ -96,6 +96,13 @@ def test_products_of_several_tiles() -> None:
     emulated(*CASES["product"], {"m": 130, "p": 140, "k": 70}, 1)
 
 
+def test_an_outlined_function_of_one_lane_and_of_a_scalar() -> None:
+    def build(x: Any) -> list[Any]:
+        return [ops.sin(x), ops.sin(ops.sum(x, axis=0))]
+
+    emulated(build, ("f64[n]",), {"n": 300}, 1)
+
+
 @pytest.mark.parametrize(("name", "architecture"), [*((n, "sm_90") for n in CASES), *((n, "sm_80") for n in OLDER)])
 def test_the_code_needs_nothing_else(name: str, architecture: str, tmp_path: Path, record_property: Any) -> None:
     build, specs = CASES[name]
