@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from tcc.errors import UserError
 from tcc.runtime import arguments as checks
 from tcc.runtime.arguments import Array
 from tcc.runtime.element import numpy_dtype
+from tcc.runtime.unrolled import written_out
 from tcc.tree import unflatten
 
 if TYPE_CHECKING:
@@ -27,26 +28,12 @@ if TYPE_CHECKING:
     from tcc.artifact import Function as Signature
     from tcc.runtime.session import Session
 
-_pointer = ctypes.c_void_p.from_address
-_layout = attrgetter("__class__", "dtype", "shape", "strides")
-_HEAD = object.__basicsize__
 _INVALID_ALIGNMENT = 5
 _MOST_PLANS = 1024
+_layout = attrgetter("__class__", "dtype", "shape", "strides")
 
-# An array's data pointer follows the object's head in memory, where it is read ten times as fast as
-# `array.ctypes.data` gives it. Whether that holds depends on the interpreter: tried once.
-_probe = np.zeros(1)
-_DIRECT = _pointer(id(_probe) + _HEAD).value == _probe.ctypes.data
-
-
-def _ask_addresses(arrays: Sequence[Array]) -> list[ctypes.c_void_p]:
-    return [ctypes.c_void_p(a.ctypes.data) for a in arrays]
-
-
-# The size arguments of a call, and the shapes and dtypes of its results.
-_Made = tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
-_Plan = tuple[tuple[ctypes.c_int64, ...], _Made]
-_empty = np.empty
+# The shapes and dtypes of a call's results.
+_Made = Sequence[tuple[tuple[int, ...], np.dtype[Any]]]
 
 
 class Function:
@@ -58,22 +45,39 @@ class Function:
     interpreter's lock is released meanwhile.
     """
 
-    def __init__(
-        self,
-        function: Signature,
+    def __init__(self, signature: Signature, call: Callable[..., int], session: Session) -> None:
+        self.signature = signature
+        self.__name__ = self.__qualname__ = signature.name
+        self.__doc__ = signature.doc or signature.described()
+        self._call = call
+        self._session = session
+        self._plans: dict[Any, tuple[Any, ...]] = {}
+        self._closed = False
+        self._single = signature.results_tree.kind == "leaf"
+
+    @staticmethod
+    def of(
+        signature: Signature,
         call: Callable[..., int],
         session: Session,
         state: tuple[ctypes.c_void_p, ...] = (),
-    ) -> None:
-        self.signature = function
-        self.__name__ = self.__qualname__ = function.name
-        self.__doc__ = function.doc or function.described()
-        self._call = call
-        self._session = session
-        self._state = state
-        self._plans: dict[Any, _Plan] = {}
-        self._flat = all(child.kind == "leaf" for child in function.arguments_tree.children)
-        self._single = function.results_tree.kind == "leaf"
+    ) -> Function:
+        """The function of this signature that calls ``call`` with the pointers ``state`` before its arguments."""
+        made = type("Function", (Function,), {})(signature, call, session)
+        type(made).__call__ = written_out(
+            len(signature.arguments),
+            all(child.kind == "leaf" for child in signature.arguments_tree.children),
+            len(signature.symbols),
+            len(signature.results),
+            made._single,
+            call=call,
+            state=state,
+            plans=made._plans,
+            session=session,
+            bind=partial(checks.bind, signature),
+            unflatten=partial(unflatten, signature.results_tree),
+        )
+        return made
 
     @cached_property
     def __signature__(self) -> inspect.Signature:
@@ -83,35 +87,13 @@ class Function:
         return f"<compiled function {self.signature.described()}>"
 
     def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        leaves: Any = args if self._flat and not kwargs else checks.bind(self.signature, args, kwargs)
-        try:
-            sizes, made = self._plans[tuple(map(_layout, leaves))]
-        except (KeyError, AttributeError, TypeError):
-            leaves, sizes, made = self._prepare(leaves)
-        results = [_empty(shape, dtype) for shape, dtype in made] if out is None else self._outputs(out, made)
-        status = self._call(
-            *self._state,
-            *([_pointer(id(a) + _HEAD) for a in leaves] if _DIRECT else _ask_addresses(leaves)),
-            *sizes,
-            *([_pointer(id(a) + _HEAD) for a in results] if _DIRECT else _ask_addresses(results)),
-            self._session.context,
-        )
-        if status:
-            if status == _INVALID_ALIGNMENT and not all(a.flags.aligned for a in leaves):
-                return self(*unflatten(self.signature.arguments_tree, [a.copy() for a in leaves]), out=out)
-            self._session.check(status)
-        if out is not None:
-            return out
-        return results[0] if self._single else unflatten(self.signature.results_tree, results)
+        """Each function has its own: see `tcc.runtime.unrolled`."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Refuses further calls, since the library or the state is gone."""
-        self._plans = {}
-        self._call = self._closed
-
-    def _closed(self, *_: Any) -> int:
-        why = "its code and memory are gone"
-        raise UserError(f"{self.__name__}: the library or state has been closed", why=why, fix="load it again")
+        self._closed = True
+        self._plans.clear()
 
     def call_leaves(self, given: Mapping[str, Any]) -> dict[str, Array]:
         """Calls with leaves by their dotted names and returns the results by theirs."""
@@ -130,24 +112,34 @@ class Function:
         checks.spread(self.signature.results_tree, nested, results, self.__name__)
         return {t.name: array for t, array in zip(self.signature.results, results, strict=True)}
 
-    def _prepare(self, leaves: Sequence[Any]) -> tuple[list[Array], tuple[ctypes.c_int64, ...], _Made]:
-        """Checked arrays and their plan, which is kept for calls with arrays just like them."""
+    def _prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+        """Checked arrays, sizes as C takes them, and the results' shapes and dtypes.
+
+        All but the arrays are kept for calls with arrays just like them.
+        """
+        if self._closed:
+            why = "its code and memory are gone"
+            raise UserError(f"{self.__name__}: the library or state has been closed", why=why, fix="load it again")
         function = self.signature
-        if len(leaves) != len(function.arguments):
-            checks.bind(function, leaves, {})
         arrays = [
             checks.as_array(value, tensor, f"{function.name}: argument '{tensor.name}'")
-            for value, tensor in zip(leaves, function.arguments, strict=True)
+            for value, tensor in zip(checks.bind(function, args, kwargs), function.arguments, strict=True)
         ]
         sizes = checks.solve(function, arrays)
         plan = (
-            tuple(ctypes.c_int64(sizes[s.name]) for s in function.symbols),
-            tuple((tuple(evaluate(e, sizes) for e in t.shape), numpy_dtype(t.dtype)) for t in function.results),
+            *(ctypes.c_int64(sizes[s.name]) for s in function.symbols),
+            *((tuple(evaluate(e, sizes) for e in t.shape), numpy_dtype(t.dtype)) for t in function.results),
         )
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
-        self._plans[tuple(map(_layout, arrays))] = plan
-        return arrays, *plan
+        self._plans[tuple(part for a in arrays for part in _layout(a))] = plan
+        return [*arrays, *plan]
+
+    def _failed(self, status: int, leaves: list[Array], out: Any) -> Any:
+        """What a call gives instead whose status was not 0; UserError with the library's message."""
+        if status == _INVALID_ALIGNMENT and not all(a.flags.aligned for a in leaves):
+            return self(*unflatten(self.signature.arguments_tree, [a.copy() for a in leaves]), out=out)
+        return self._session.check(status)
 
     def _outputs(self, out: Any, made: _Made) -> list[Array]:
         if self._single:

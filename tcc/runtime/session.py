@@ -56,7 +56,7 @@ class Session:
         # Arguments come as C values, made once for each plan: converting them anew costs a third of a call.
         call = self._handle[f"{self.manifest.prefix}_{function.name}_ctx"]
         call.restype = ctypes.c_int32
-        bound = Function(function, call, self, tuple(map(ctypes.c_void_p, state)))
+        bound = Function.of(function, call, self, tuple(map(ctypes.c_void_p, state)))
         self._functions.add(bound)
         return bound
 
