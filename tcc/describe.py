@@ -32,7 +32,8 @@ def weight_block(module: Module, programs: Sequence[Program]) -> WeightBlock:
 def _weight(name: str, constant: Constant) -> WeightArray:
     array = constant.array
     data = memoryview(cast(Any, np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
-    return WeightArray(name, dt.of(array.dtype).name, tuple(map(int, array.shape)), constant.digest, data)
+    shape = tuple(map(int, array.shape))
+    return WeightArray(name, dt.of(array.dtype).name, shape, constant.digest, data, constant.layout)
 
 
 def manifest(module: Module, programs: Sequence[Program], block: WeightBlock, prefix: str) -> Manifest:

@@ -25,7 +25,7 @@ from tcc.ir.graph import Graph, Module
 from tcc.ir.verify import verify
 from tcc.lowering import module as lowering
 from tcc.lowering.cuda import launch
-from tcc.schedule import schedule as schedule_module
+from tcc.schedule import schedule_all
 from tcc.schedule import text as program_text
 from tcc.schedule.program import Program
 from tcc.schedule.tiers import suffixed, with_one_table
@@ -145,11 +145,10 @@ def scheduled(module: Module, chosen: Sequence[Target], stages: Stages) -> tuple
             module = build.map_functions(module, change)
             verify(module)
         stages.dump(f"{name}.tcc", text.to_text, module)
-    programs: list[Program] = []
-    for target in chosen:
-        with stages.stage(f"schedule for {target.isa}" if len(chosen) > 1 else "schedule"):
-            programs.append(schedule_module(module, target.facts))
-            verify_program(programs[-1])
+    with stages.stage("schedule"):
+        programs = schedule_all(module, [target.facts for target in chosen])
+        for program in programs:
+            verify_program(program)
     if len(chosen) > 1:
         programs = with_one_table(programs)
     for target, program in zip(chosen, programs, strict=True):

@@ -139,7 +139,10 @@ class State:
 
 @dataclass(frozen=True)
 class WeightTensor:
-    """A constant array in the weight block: ``digest`` names its contents."""
+    """A constant array in the weight block: ``digest`` names its contents.
+
+    ``layout`` is empty for an array as it was in the source; else the compiler has laid it out anew.
+    """
 
     name: str
     dtype: str
@@ -147,6 +150,7 @@ class WeightTensor:
     offset: int
     bytes: int
     digest: str
+    layout: str = ""
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,9 @@ class Weights:
         if not self.tensors:
             return "none"
         where = f"in {self.file.name}, beside the library" if self.file else "in the library"
-        return f"{len(self.tensors)} arrays, {self.bytes:,} bytes, {where}"
+        laid = sum(1 for t in self.tensors if t.layout)
+        panels = f" ({laid} in panels)" if laid else ""
+        return f"{len(self.tensors)} arrays{panels}, {self.bytes:,} bytes, {where}"
 
 
 @dataclass(frozen=True)

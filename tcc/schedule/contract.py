@@ -22,6 +22,7 @@ from tcc.schedule.facts import Facts
 from tcc.schedule.group import coordinates_of
 from tcc.schedule.nests import splat
 from tcc.schedule.packing import Operand, operand
+from tcc.schedule.prepacked import panel_columns
 
 LEAST_ROWS = 4
 """Rows from which on it pays to pack a block that cannot be read where it lies."""
@@ -98,8 +99,7 @@ def product(
     if packs and few:
         return None
     outer = tuple(x for x in space if x is not columns and x not in joined)
-    most = -(-columns.extent // lanes) if isinstance(columns.extent, int) else None
-    height, vectors = _tile(task.facts, sums, rows.extent if rows is not None else 1, most)
+    height, vectors = _tile(task.facts, sums, rows.extent if rows is not None else 1, columns.extent, lanes)
     return Product(tuple(sums), outer, rows, joined, columns, tuple(shared), lanes, height, vectors)
 
 
@@ -182,18 +182,27 @@ def _rows(
     return rows, tuple(joined)
 
 
-def _tile(facts: Facts, sums: Sequence[Sum], rows: Size, most: int | None) -> tuple[int, int]:
+def _tile(facts: Facts, sums: Sequence[Sum], rows: Size, columns: Size, lanes: int) -> tuple[int, int]:
     """Rows and vectors of a tile: results fill the registers but for a row of vectors and a few more.
 
     Each row costs a broadcast a step and each vector a load, so a tile is high rather than wide; where there
-    are few rows it is as wide as the number of independent sums that hide the latency asks for. There are at
-    ``most`` so many vectors, and no more rows than addresses have registers.
+    are few rows it is as wide as the number of independent sums that hide the latency asks for. There are no
+    more rows than addresses have registers. A panel of weights is some tiles wide, or a tile some panels.
     """
     vectors = 3 if facts.registers >= 32 else 2
-    vectors = min(vectors, most or vectors)
+    most = -(-columns // lanes) if isinstance(columns, int) else None
     parts = len(sums) * (2 if sums[0].dtype.is_complex else 1)
     results = max(vectors, facts.registers * 3 // 4 // parts)
+    panel = panel_columns(columns, sums[0].dtype.real) // lanes
+
+    def fitting(wanted: int, limit: int) -> int:
+        """The least number that is no less, else the largest."""
+        limit = min(limit, most or limit)
+        fits = [v for v in range(1, limit + 1) if v == most or panel % v == 0 or v % panel == 0]
+        return next((v for v in fits if v >= wanted), fits[-1])
+
     if isinstance(rows, int) and 0 < rows <= FEW_ROWS:
         wide = max(vectors, min(HIDING // parts, results) // rows)
-        return rows, min(wide, most or wide)
+        return rows, fitting(wide, max(wide, results // rows))
+    vectors = fitting(vectors, results)
     return max(1, min(results // vectors, MOST_ROWS)), vectors

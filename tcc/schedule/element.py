@@ -64,8 +64,9 @@ class Task:
     """A group to emit, and what is known around it.
 
     ``stored`` names the buffers of stored values; ``messages`` may grow; ``taken`` are names that the
-    kernel may not use. ``inside``: the kernel is a part of another one, in whose parallel loop it stands;
-    ``local`` are then the values of which only a box is stored.
+    kernel may not use; ``plain`` are the digests of weights that stay as they are. ``inside``: the kernel is a
+    part of another one, in whose parallel loop it stands; ``local`` are then the values of which only a box is
+    stored.
     """
 
     group: Group
@@ -74,6 +75,7 @@ class Task:
     facts: Facts
     messages: list[str]
     taken: Sequence[str]
+    plain: frozenset[str] = frozenset()
     inside: bool = False
     local: Mapping[Value, Local] = field(default_factory=dict[Value, Local])
 

@@ -22,7 +22,10 @@ from tcc.schedule.region import Region
 
 @dataclass
 class Library:
-    """What the entries of a program share: kernels, weights by digest, messages."""
+    """What the entries of a program share: kernels, weights by digest, messages.
+
+    ``plain`` are the digests of weights that stay as they are.
+    """
 
     facts: Facts
     kernels: list[Kernel] = field(default_factory=list[Kernel])
@@ -30,6 +33,7 @@ class Library:
     constants: dict[str, Constant] = field(default_factory=dict[str, Constant])
     messages: list[str] = field(default_factory=list[str])
     reserved: frozenset[str] = frozenset()
+    plain: frozenset[str] = frozenset()
 
     def weight(self, constant: Constant) -> str:
         """The name of a weight, one for each digest."""
@@ -64,6 +68,7 @@ class _Host:
         self.library = library
         self.facts = library.facts
         self.messages = library.messages
+        self.plain = library.plain
         self.states = {s.name: s for s in module.states}
         self.ranges = _symbols(function)
         self.symbols: Sequence[str] = tuple(self.ranges)

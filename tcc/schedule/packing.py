@@ -50,7 +50,8 @@ class Operand:
 class Panel:
     """A packed block: element (k, x) at ``k·across + x·along``.
 
-    It begins at ``start``; ``planes`` 2: the imaginary parts lie ``plane`` elements after the real ones.
+    It begins at ``start``; ``planes`` 2: the imaginary parts lie ``plane`` elements after the real ones. A block
+    of more than ``columns`` is several panels, ``apart`` elements from each other.
     """
 
     buffer: str
@@ -60,13 +61,15 @@ class Panel:
     planes: int = 1
     plane: int = 0
     start: Size = 0
+    columns: int = 0
+    apart: Size = 0
 
-    def index(self, k: Size, x: Size) -> Size:
-        return self.start + k * self.across + x * self.along
+    def index(self, k: Size, x: Size, number: Size = 0) -> Size:
+        return self.start + number * self.apart + k * self.across + x * self.along
 
-    def loads(self, k: Size, x: Size) -> tuple[Expr, ...]:
-        """The element at (k, x): its value, or its real and imaginary part."""
-        first = self.index(k, x)
+    def loads(self, k: Size, x: Size, number: Size = 0) -> tuple[Expr, ...]:
+        """The element at (k, x) of a panel: its value, or its real and imaginary part."""
+        first = self.index(k, x, number)
         return tuple(Load(self.dtype, self.buffer, first + n * self.plane) for n in range(self.planes))
 
 

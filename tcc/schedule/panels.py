@@ -15,7 +15,7 @@ from tcc.schedule.decision import Decision
 from tcc.schedule.element import KernelBuilder, Task
 from tcc.schedule.group import coordinates_of
 from tcc.schedule.packing import Operand, Panel, factor
-from tcc.schedule.prepacked import laid_out
+from tcc.schedule.prepacked import laid_out, panel_columns
 from tcc.schedule.program import Alloc, Buffer, Position, Store
 
 PACKED_ROWS = 3
@@ -136,9 +136,10 @@ class PanelBuilder(KernelBuilder):
             return []
         if full and self.n * steps * self.dtype.bytes <= self.facts.l1:
             return []
+        columns = panel_columns(self.n, self.dtype)
         for s in product.sums:
             outer = [x for x in product.outer if s.right.depends(x)]
-            constant = laid_out(self.task, s.right, outer, product.columns, product.shared, self.wide)
+            constant = laid_out(self.task, s.right, outer, product.columns, product.shared, columns)
             if constant is None or self.dtype.is_complex:
                 return []
             number: Size = 0
@@ -148,7 +149,7 @@ class PanelBuilder(KernelBuilder):
                 Decision(
                     "pack",
                     f"{s.node.op.name} → {s.node.results[0].type}",
-                    f"its weight laid out in panels of {self.wide} columns in the library",
+                    f"its weight laid out in panels of {columns} columns in the library",
                     "the loop over the shared axes then reads it in order",
                     location=s.node.location,
                 )
@@ -156,8 +157,11 @@ class PanelBuilder(KernelBuilder):
             name = self.fresh("panels")
             self.constants.append((name, constant))
             self.touch_buffer(name, self.dtype, "read")
-            start = (number * dim.ceildiv(self.n, self.wide) + panel) * steps * self.wide
-            panels.append(Panel(name, self.dtype, self.wide, 1, start=start))
+            # A panel is some blocks, or a block some panels.
+            first, within = dim.floordiv(panel * self.wide, columns), dim.mod(panel * self.wide, columns)
+            start = (number * dim.ceildiv(self.n, columns) + first) * steps * columns + within
+            start = self.size(start, "panel", 0)
+            panels.append(Panel(name, self.dtype, columns, 1, start=start, columns=columns, apart=steps * columns))
         return panels
 
     def allocated(self) -> Panel:

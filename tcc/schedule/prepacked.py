@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from tcc.ir import dim
+from tcc.ir.dim import Size
+from tcc.ir.dtype import DType
 from tcc.ir.forms import Literal
 from tcc.ir.graph import Constant
 from tcc.schedule.axes import PlanLoop
 from tcc.schedule.element import Task
 from tcc.schedule.packing import Operand
+from tcc.schedule.program import Program
+
+PANEL = 192
+"""Bytes of a panel's row: three of the widest vectors, and a multiple of what a tile of any narrower ones is wide.
+So that one layout does for each instruction set of a library, and for products of few and of many rows."""
+NARROW = 64
+"""Bytes of the row where all columns are no more."""
+
+
+def panel_columns(n: Size, dtype: DType) -> int:
+    """The columns of a panel of a weight with ``n`` of them."""
+    return (NARROW if isinstance(n, int) and n * dtype.bytes <= NARROW else PANEL) // dtype.bytes
 
 
 def laid_out(
@@ -19,9 +34,12 @@ def laid_out(
 ) -> Constant | None:
     """A weight's elements in panels: axes are ``outer``, panels, steps and a panel's columns, zeros after the last.
 
-    None where the operand is no weight, or its elements are not at fixed distances along the loops.
+    None where the operand is no weight, or one that has to stay as it is, or its elements are not at fixed
+    distances along the loops.
     """
     constant = _weight(task, right)
+    if constant is not None and constant.digest in task.plain:
+        return None
     loops = (*outer, *shared, columns)
     extents, strides = [x.extent for x in loops], [right.stride(x) for x in loops]
     first = dim.substitute(right.touches[0].index, {x.name: 0 for x in loops}) if len(right.touches) == 1 else None
@@ -38,7 +56,17 @@ def laid_out(
     whole = np.zeros((*around, *turns, panels * wide), flat.dtype)
     whole[..., : shape[-1]] = view
     split = whole.reshape(*around, int(np.prod(turns)), panels, wide)
-    return Constant.of(np.ascontiguousarray(np.moveaxis(split, -2, -3)), constant.name)
+    laid = Constant.of(np.ascontiguousarray(np.moveaxis(split, -2, -3)), constant.name)
+    return replace(laid, layout=f"panels of {wide} columns", source=constant.digest)
+
+
+def in_several_forms(programs: Iterable[Program]) -> frozenset[str]:
+    """The digests of the weights that programs read both as they are and laid out, or laid out in several ways."""
+    forms: dict[str, set[str]] = {}
+    for program in programs:
+        for constant in program.constants:
+            forms.setdefault(constant.source or constant.digest, set()).add(constant.digest)
+    return frozenset(source for source, found in forms.items() if len(found) > 1)
 
 
 def _weight(task: Task, operand: Operand) -> Constant | None:

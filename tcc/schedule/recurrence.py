@@ -159,7 +159,7 @@ class _Recurrence(KernelBuilder):
         for number, result in enumerate(node.results):
             named(result, result, f"y{number}")
         group = Group("row", [])
-        super().__init__(Task(group, grouping, names, host.facts, host.messages, tuple(used)))
+        super().__init__(Task(group, grouping, names, host.facts, host.messages, tuple(used), host.plain))
         self.state: dict[Value, dict[Coordinates, Name]] = {}
         self.place: Coordinates = ()
         self.row: Size = 0

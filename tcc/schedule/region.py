@@ -26,6 +26,7 @@ class Host(Protocol):
     facts: Facts
     messages: list[str]
     symbols: Sequence[str]
+    plain: frozenset[str]
 
     def temporary(self, value: Value) -> View:
         """A new arena buffer for a value, alive from now on."""
@@ -148,7 +149,7 @@ class Region:
         }
         host = self.host
         taken = [*host.symbols, *names.values()]
-        kernels = emitters[g.kind](Task(g, self.grouping, names, host.facts, host.messages, taken))
+        kernels = emitters[g.kind](Task(g, self.grouping, names, host.facts, host.messages, taken, host.plain))
         if g.kind == "row" and len(kernels) == 1:
             kernels = [self._share(number, g, kernels[0], names)]
         for value, name in names.items():

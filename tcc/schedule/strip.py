@@ -123,7 +123,17 @@ class _Strips(BlockBuilder):
             g.unrolled,
             decisions=chain.decisions,
         )
-        inside = Task(group, task.grouping, self.stored, task.facts, task.messages, tuple(self.taken), True, self.local)
+        inside = Task(
+            group,
+            task.grouping,
+            self.stored,
+            task.facts,
+            task.messages,
+            tuple(self.taken),
+            task.plain,
+            True,
+            self.local,
+        )
         (emitted,) = row.emit(inside)
         body = _roomy(_serial(emitted.body), self.most)
         self.taken |= walk.defined_names(body)

@@ -131,7 +131,10 @@ class _Tiles(PanelBuilder):
             if p is not None:
                 self.pack_left(s, p, self.row, height)
         widths = [product.vectors] if direct else self._widths()
-        index = (dim.ceildiv(self.left, product.lanes) - widths[0]) if len(widths) > 1 else 0
+        index: Size = 0
+        if len(widths) > 1:
+            step = widths[1] - widths[0]
+            index = dim.ceildiv(self.left, product.lanes * step) - widths[0] // step
         if len(heights) > 1:
             index = index * len(heights) + height - heights[0]
         forms = list(points(widths, heights))
@@ -151,43 +154,51 @@ class _Tiles(PanelBuilder):
         return list(range(1, most + 1))
 
     def _widths(self) -> list[int]:
+        """Numbers of vectors that a block may have: any, but of several panels whole ones."""
         lanes, most = self.product.lanes, self.product.vectors
+        panel = self.rights[0].columns // lanes
+        step = panel if 0 < panel < most else 1
         if isinstance(self.left, int):
-            return [-(-self.left // lanes)]
-        first = -(-(self.n % self.wide) // lanes) if isinstance(self.n, int) else 1
-        return list(range(first, most + 1))
+            return [step * -(-self.left // (lanes * step))]
+        first = -(-(self.n % self.wide) // (lanes * step)) if isinstance(self.n, int) else 1
+        return list(range(first * step, most + 1, step))
 
     def _tile(self, vectors: int, height: int, direct: bool) -> None:
         """Results in registers, over all steps."""
         product = self.product
+        panel = 0 if direct else self.rights[0].columns // product.lanes
+        panels = vectors // panel if 0 < panel < vectors else 1
+        vectors //= panels
         i = self.into("i", height, 1, height)
-        j = self.into("j", vectors * product.lanes, product.lanes, vectors)
+        number = self.into("panel", panels, 1, panels) if panels > 1 else 0
+        within = self.into("j", vectors * product.lanes, product.lanes, vectors)
+        j = number * (vectors * product.lanes) + within
         self.put_row(self.row + i)
         self.put_at(product.columns, self.start + j)
         apart = any(p is None for p in self.lefts) or direct
         k, loops = self._steps(product.shared if apart else ())
         names = [[self._carried() for _ in product.sums] for _ in loops]
         self.depths.update((n, len(self.scopes) - 1) for group in names[-1] for n in group)
-        for number, s in enumerate(product.sums):
-            left = self.lefts[number]
+        for which, s in enumerate(product.sums):
+            left = self.lefts[which]
             a = self.factor(s, s.left) if left is None else self.bound(left.loads(k, i)[0])
-            right = None if direct else self.rights[number]
-            b = (self.factor(s, s.right),) if right is None else tuple(map(self.bound, right.loads(k, j)))
-            old = tuple(Name(self.dtype.real, n) for n in names[-1][number])
+            right = None if direct else self.rights[which]
+            b = (self.factor(s, s.right),) if right is None else tuple(map(self.bound, right.loads(k, within, number)))
+            old = tuple(Name(self.dtype.real, n) for n in names[-1][which])
             new = tuple(self.bound(x) for x in self._added(old, tuple(map(self.bound, self.parts(a))), b))
-            self._carry([group[number] for group in names], loops, new)
+            self._carry([group[which] for group in names], loops, new)
         for _ in loops:
             self.close()
-        for number, s in enumerate(product.sums):
-            total = self._whole(tuple(Name(self.dtype.real, n) for n in names[0][number]))
+        for which, s in enumerate(product.sums):
+            total = self._whole(tuple(Name(self.dtype.real, n) for n in names[0][which]))
             if self.tile_buffers:
-                self.add(Store(self.tile_buffers[number], i * self.wide + j, total, location=self.at))
+                self.add(Store(self.tile_buffers[which], i * self.wide + j, total, location=self.at))
             else:
                 self._known(s, total)
         if not self.tile_buffers:
             self._results(None if direct or self.left == self.wide else j)
-        self.close()
-        self.close()
+        for _ in range(2 if panels == 1 else 3):
+            self.close()
 
     def _steps(self, shared: Sequence[PlanLoop]) -> tuple[Size, list[OpenLoop]]:
         """Opens the loops over all steps, one for each shared axis if these are given: the number of the step."""

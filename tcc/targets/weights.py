@@ -32,13 +32,17 @@ _SAFETENSORS = {
 
 @dataclass(frozen=True)
 class WeightArray:
-    """One constant: ``data`` are its bytes, row-major; ``digest`` names its dtype, shape and bytes."""
+    """One constant: ``data`` are its bytes, row-major; ``digest`` names its dtype, shape and bytes.
+
+    ``layout`` says what its axes are where they are not those of the source's array.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     digest: str
     data: memoryview
+    layout: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +80,7 @@ def layout(arrays: Sequence[WeightArray]) -> WeightBlock:
             name = f"{array.name or 'weight'}_{number}"
         names.add(name)
         size = array.data.nbytes
-        tensors[array.digest] = WeightTensor(name, array.dtype, array.shape, offset, size, array.digest)
+        tensors[array.digest] = WeightTensor(name, array.dtype, array.shape, offset, size, array.digest, array.layout)
         data.append(array.data)
         offset += size + -size % ALIGNMENT
     return WeightBlock(tuple(tensors.values()), tuple(data), offset)

@@ -162,3 +162,54 @@ def test_older_processors(library: Path, cpu: str, tier: str) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "TCC_ISA"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
     assert done.stdout.startswith(tier), done.stderr[-2000:]
+
+
+COLUMNS = (10, 20, 40, 60, 130, 200)
+WEIGHTS = [np.random.default_rng(n).normal(size=(70, n)).astype(np.float32) for n in COLUMNS]
+
+
+def products_of(rows: str) -> tcc.Function:
+    def products(x: np.ndarray) -> list[np.ndarray]:
+        return [x @ w for w in WEIGHTS]
+
+    products.__name__ = f"of_{rows}"
+    return tcc.function(x=f"f32[{rows}, 70]")(products)
+
+
+def test_weights_are_laid_out_once_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = ("m", "1", "2", "3", "33")
+    path = tmp_path / "products.so"
+    tcc.compile([products_of(r) for r in rows], target=",".join(LEVELS)).save(path)
+    stored = read_manifest(path).weights.tensors
+    assert len(stored) == len(WEIGHTS)
+    assert [t.layout for t in stored][-2:] == ["panels of 48 columns"] * 2
+    for level in HERE:
+        library = with_tier(path, level, tmp_path, monkeypatch)
+        for row in rows:
+            x = np.random.default_rng(1).normal(size=(7 if row == "m" else int(row), 70)).astype(np.float32)
+            for found, weight in zip(library[f"of_{row}"](x), WEIGHTS, strict=True):
+                np.testing.assert_allclose(found, x @ weight, rtol=1e-4, atol=1e-4)
+        assert library.isa == level
+
+
+def test_a_weight_that_is_also_read_as_it_is_stays_so(tmp_path: Path) -> None:
+    table = np.random.default_rng(3).normal(size=(300, 256)).astype(np.float32)
+
+    @tcc.function(i="i64[n]")
+    def tied(i: np.ndarray) -> np.ndarray:
+        return tcc.take(table, i, axis=0) @ table.T
+
+    @tcc.function(x="f32[n, 300]")
+    def turned(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return x @ table, (x @ table) @ table.T
+
+    for number, function in enumerate([tied, turned]):
+        path = tmp_path / f"{number}.so"
+        tcc.compile([function], target=",".join(HERE)).save(path)
+        (stored,) = read_manifest(path).weights.tensors
+        assert (stored.shape, stored.layout) == (table.shape, "")
+        with runtime.load(path) as library:
+            x = np.arange(5) if number == 0 else np.ones((5, 300), np.float32)
+            wanted = table[x] @ table.T if number == 0 else x @ table @ table.T
+            found = library[function.__name__](x)
+            np.testing.assert_allclose(found if number == 0 else found[1], wanted, rtol=2e-4, atol=2e-3)

@@ -53,7 +53,10 @@ def here(what: str) -> Scope:
 
 
 def constant(array: Any, name: str = "") -> Value:
-    """A NumPy array as a literal of the current scope: snapshotted, named as the user named it, stored once."""
+    """A NumPy array as a literal of the current scope: snapshotted, named as the user named it, stored once.
+
+    One whose axes are those of an array already known, in another order (``table.T``), is that one transposed.
+    """
     scope = here("a constant")
     plain = np.asarray(array)
     if plain.dtype == object:
@@ -63,6 +66,11 @@ def constant(array: Any, name: str = "") -> Value:
             why="its elements have no dtype in common that a machine knows",
             fix="np.stack joins traced values; other arrays need a numeric dtype",
         )
+    order = np.argsort([-step for step in plain.strides], kind="stable")
+    if not plain.flags.c_contiguous and plain.transpose(order).flags.c_contiguous:
+        turned = scope.constants.get(Constant.of(plain.transpose(order)).digest)
+        if turned is not None:
+            return ops.transpose(turned, tuple(map(int, np.argsort(order))))
     made = Constant.of(plain, name or (name_of(array) if plain.ndim else ""))
     known = scope.constants.get(made.digest)
     if known is None:
