@@ -88,7 +88,7 @@ class Function:
 
     def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         """Each function has its own: see `tcc.runtime.unrolled`."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} is made by Function.of")
 
     def close(self) -> None:
         """Refuses further calls, since the library or the state is gone."""
