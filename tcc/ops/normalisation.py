@@ -30,7 +30,8 @@ def _shifted(x: Value, axes: tuple[int, ...]) -> Value:
 
 def _softmax(x: Value, axes: tuple[int, ...]) -> Value:
     grown = ops.exp(_shifted(x, axes))
-    return ops.divide(grown, ops.sum(grown, axes, keepdims=True))
+    # One division a row: one for each element would cost as much as the exponential.
+    return ops.multiply(grown, ops.divide(1.0, ops.sum(grown, axes, keepdims=True)))
 
 
 def _softmax_gradient(g: Value, _x: Value, y: Value, axes: tuple[int, ...]) -> tuple[Value]:

@@ -9,7 +9,8 @@ graph softmax(%x: f32[n, m])
   %5: f32[n, m] = exp(%4)  // model.py:2
   %6: f32[m] = sum(%5, axes=(0,))  // model.py:2
   %7: f32[1, m] = reshape(%6, shape=(1, m))  // model.py:2
-  %8: f32[n, m] = broadcast_to(%7, shape=(n, m))  // model.py:2
-  %9: f32[n, m] = divide(%5, %8)  // model.py:2
-  return %9
+  %8: f32[1, m] = reciprocal(%7)  // model.py:2
+  %9: f32[n, m] = broadcast_to(%8, shape=(n, m))  // model.py:2
+  %10: f32[n, m] = multiply(%5, %9)  // model.py:2
+  return %10
 }
