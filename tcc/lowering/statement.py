@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from tcc.errors import InternalError, Unsupported
 from tcc.ir import dim
 from tcc.ir.dtype import BOOL
-from tcc.lowering import access, host, index, loop, memory, parallel
+from tcc.lowering import access, apart, host, index, loop, memory, parallel
 from tcc.lowering.carried import narrow_mask
 from tcc.lowering.device import Device
 from tcc.lowering.expression import evaluate
@@ -20,6 +20,7 @@ from tcc.lowering.registers import any_of, both, compare, integer, invert
 from tcc.lowering.tile import Tile
 from tcc.schedule.program import (
     Alloc,
+    Apart,
     Barrier,
     Block,
     Blocks,
@@ -60,6 +61,8 @@ def emit(frame: Frame, statement: Stmt) -> None:
                 parallel.emit(frame, statement, emit)
             case Loop(mapping=Blocks()) if frame.function.span is None:
                 _device(frame, "a loop over blocks of threads").spread(frame, statement, emit)
+            case Loop(mapping=Apart()) if frame.function.shared.device is None:
+                apart.emit(frame, statement, emit)
             case Loop(mapping=Warps()):
                 _device(frame, "a loop over warps").spread(frame, statement, emit)
             case Loop():

@@ -86,9 +86,8 @@ class Function:
     def __repr__(self) -> str:
         return f"<compiled function {self.signature.described()}>"
 
-    def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        """Each function has its own: see `tcc.runtime.unrolled`."""
-        raise TypeError(f"{type(self).__name__} is made by Function.of")
+    __call__: Callable[..., Any]
+    """Each function has its own: see `tcc.runtime.unrolled`."""
 
     def close(self) -> None:
         """Refuses further calls, since the library or the state is gone."""

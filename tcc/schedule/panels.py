@@ -16,8 +16,9 @@ from tcc.schedule.element import KernelBuilder, Task
 from tcc.schedule.group import coordinates_of
 from tcc.schedule.packing import Operand, Panel, factor
 from tcc.schedule.prepacked import laid_out, panel_columns
-from tcc.schedule.program import Alloc, Buffer, Position, Store
+from tcc.schedule.program import Alloc, Buffer, Mapping, Position, Serial, Store
 
+SERIAL = Serial()
 PACKED_ROWS = 3
 """Tiles of rows that make packing a block pay, where the operand is large."""
 PACKED_SPAN = 48 << 10
@@ -75,10 +76,12 @@ class PanelBuilder(KernelBuilder):
     def placed(self, coordinates: Coordinates) -> Coordinates:
         return tuple(dim.substitute(c, self.places) for c in coordinates)
 
-    def into(self, name: str, extent: Size, lanes: int = 1, copies: int = 1, lo: Size = 0) -> Size:
+    def into(
+        self, name: str, extent: Size, lanes: int = 1, copies: int = 1, lo: Size = 0, mapping: Mapping = SERIAL
+    ) -> Size:
         """Opens a loop of a new name; its axis."""
         axis = self.fresh(name)
-        self.open(OpenLoop(axis, lo, extent, lanes, copies, location=self.at))
+        self.open(OpenLoop(axis, lo, extent, lanes, copies, mapping, location=self.at))
         upper = extent - 1
         return dim.symbol(axis, 0, upper)
 

@@ -14,6 +14,7 @@ from tcc.schedule.parse_expression import Scope, SpellingError, read_exprs, read
 from tcc.schedule.parse_lines import Line, line_error, read_lines
 from tcc.schedule.program import (
     Alloc,
+    Apart,
     Barrier,
     Block,
     Blocks,
@@ -45,7 +46,7 @@ _WITHIN = r"(?: within (?P<lower>-?\d+)\.\.(?P<upper>.*?))?"
 _LET = re.compile(rf"let (?P<name>\w+){_WITHIN} = (?P<value>.*)")
 _FOR = re.compile(
     rf"for (?P<axis>\w+) in (?P<lo>.*?)\.\.(?P<hi>.*?){_WITHIN}(?: lanes (?P<lanes>\d+))?(?: copies (?P<copies>\d+))?"
-    r"(?P<unrolled> unrolled)?(?: parallel (?P<grain>.*)| blocks (?P<threads>\d+)|(?P<warps> warps))?"
+    r"(?P<unrolled> unrolled)?(?: parallel (?P<grain>.*)| blocks (?P<threads>\d+)|(?P<warps> warps)|(?P<apart> apart))?"
 )
 _CARRY = re.compile(
     r"(?P<word>carry|reduce|scan) (?P<names>.*?) = (?P<init>.*?) (?:->|<(?P<combine>\w+)>) (?P<update>.*)"
@@ -252,7 +253,7 @@ class _Reader:
     def loop(self, line: Line, scope: Scope) -> Loop:
         match = _match(_FOR, line.text, "for axis in lo..hi")
         lo, hi = self.size(match["lo"], scope), self.size(match["hi"], scope)
-        mapping: Mapping = Warps() if match["warps"] else Serial()
+        mapping: Mapping = Warps() if match["warps"] else Apart() if match["apart"] else Serial()
         if match["grain"]:
             mapping = Parallel(self.size(match["grain"], scope))
         elif match["threads"]:

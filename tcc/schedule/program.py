@@ -167,10 +167,18 @@ class Warps:
     """
 
 
+@dataclass(frozen=True)
+class Apart:
+    """One iteration after the other, in a machine function of the loop's own.
+
+    So what it keeps in registers takes none from the loops around it. Outside of lanes and copies.
+    """
+
+
 WARP = 32
 """The threads of a warp."""
 
-Mapping = Union[Serial, Parallel, Blocks, Warps]
+Mapping = Union[Serial, Parallel, Blocks, Warps, Apart]
 
 
 @dataclass(frozen=True)

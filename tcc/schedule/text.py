@@ -21,6 +21,7 @@ from tcc.schedule import walk
 from tcc.schedule.parse import parse
 from tcc.schedule.program import (
     Alloc,
+    Apart,
     Barrier,
     Block,
     Blocks,
@@ -250,6 +251,8 @@ class _Printer:
                 parts.append(f"blocks {threads}")
             case Warps():
                 parts.append("warps")
+            case Apart():
+                parts.append("apart")
             case _:
                 pass
         yield indent + " ".join(parts) + self.at(loop.location)

@@ -15,14 +15,15 @@ from tcc.schedule.block import OpenLoop
 from tcc.schedule.contract import Product, Sum
 from tcc.schedule.element import Emitted, Task
 from tcc.schedule.panels import PanelBuilder
-from tcc.schedule.program import Alloc, Buffer, Carry, If, Load, Mapping, Parallel, Position, Serial, Store
+from tcc.schedule.program import Alloc, Apart, Buffer, Carry, If, Load, Mapping, Parallel, Position, Serial, Store
 
 UNITS = 16
 """Pieces of work that a product is cut into where it is large enough."""
 LEAST_TILES = 16
 """Tiles of rows that share a packed block at least."""
 DEAR = 20.0
-"""Additions from which on one vector of an epilogue at a time keeps the processor busy."""
+"""Additions from which on one vector of an epilogue at a time keeps the processor busy, and its constants many
+registers."""
 
 
 def emit(task: Task, product: Product) -> list[Emitted]:
@@ -272,7 +273,7 @@ class _Tiles(PanelBuilder):
         """What becomes of the sums of a tile: one loop for all tiles, whatever their heights."""
         product = self.product
         cost = sum(self.task.grouping.costs[r.node] for r in self.task.group.roots)
-        i = self.into("i", height)
+        i = self.into("i", height, mapping=Apart() if cost > DEAR else Serial())
         j = self.into("j", self.left, product.lanes, 1 if cost > DEAR else product.vectors)
         self.put_row(self.row + i)
         self.put_at(product.columns, self.start + j)

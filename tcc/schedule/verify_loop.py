@@ -8,7 +8,7 @@ from tcc.ir import dim
 from tcc.ir.dtype import BOOL, DType
 from tcc.ir.scalar import Expr, Name
 from tcc.schedule import walk
-from tcc.schedule.program import Block, Blocks, Carry, Let, Load, Loop, Parallel, Position, Serial
+from tcc.schedule.program import Apart, Block, Blocks, Carry, Let, Load, Loop, Parallel, Position, Serial
 from tcc.schedule.verify_expression import Place, check_combine, check_expr, check_size, check_uniform
 from tcc.schedule.verify_threads import check_threads
 
@@ -31,6 +31,10 @@ def check_loop(place: Place, loop: Loop) -> None:
     bound = place.loops or loop.carries or loop.while_ is not None or loop.unrolled
     if isinstance(loop.mapping, (Parallel, Blocks)) and bound:
         raise place.fail(f"{what} is parallel", "it is inside another loop, or has carries, or ends early", at)
+    if isinstance(loop.mapping, Apart) and (
+        loop.carries or loop.while_ is not None or any(x.lanes * x.copies > 1 for x in place.loops)
+    ):
+        raise place.fail(f"{what} is apart", "it has carries or a while, or is inside of lanes or copies", at)
     split = loop.lanes * loop.copies > 1
     if split and any(not c.combine for c in loop.carries):
         raise place.fail(f"{what} is split", "it carries state", at)
@@ -46,7 +50,8 @@ def check_loop(place: Place, loop: Loop) -> None:
 
 def is_split(loop: Loop) -> bool:
     """Whether iterations may run at once or in any order: several of them, that is."""
-    return loop.lanes > 1 or loop.copies > 1 or not (isinstance(loop.mapping, Serial) or loop.hi - loop.lo == 1)
+    turned = not isinstance(loop.mapping, (Serial, Apart)) and loop.hi - loop.lo != 1
+    return loop.lanes > 1 or loop.copies > 1 or turned
 
 
 def _check_carry(place: Place, carry: Carry) -> None:

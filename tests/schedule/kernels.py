@@ -11,6 +11,7 @@ from tcc.ir.dtype import BOOL, C64, F32, F64, I32, I64, U8, DType
 from tcc.ir.scalar import COMBINES, Const, Expr, Name, apply
 from tcc.schedule.program import (
     Alloc,
+    Apart,
     Block,
     Buffer,
     Carry,
@@ -19,6 +20,7 @@ from tcc.schedule.program import (
     Let,
     Load,
     Loop,
+    Mapping,
     Parallel,
     Position,
     Serial,
@@ -146,7 +148,9 @@ class Maker(Accesses):
             body = self.with_scratch(inner, within) if lanes * copies == 1 else self.body(inner, within)
         else:
             body = self.body(inner, within)
-        mapping = Parallel(self.rng.choice((1, 3, 64))) if parallel else Serial()
+        mapping: Mapping = Parallel(self.rng.choice((1, 3, 64))) if parallel else Serial()
+        if not parallel and not around.split and self.chance(0.3):
+            mapping = Apart()
         return [Loop(name, lower, extent, tuple(body), lanes, copies, mapping, unrolled=unrolled)]
 
     def filled(self, scope: Scope) -> list[Stmt]:

@@ -93,6 +93,8 @@ BROKEN = [
     ("for b in 0..n blocks 64\n  for w in 0..3 warps\n    Y[3*b + w] = X[w]", "the block has 2 warps"),
     ("for b in 0..n blocks 64\n  for w in 0..2 copies 2 warps\n    Y[2*b + w] = X[w]", "one of warps"),
     ("for w in 0..2 warps\n  Y[w] = X[w]", "it is not for all threads of a block"),
+    ("for i in 0..n copies 2\n  for j in 0..m apart\n    Y[i*m + j] = X[j]", "inside of lanes or copies"),
+    ("for i in 0..n apart\n  reduce r: f32 = f32(0.0) <add> X[i]\nY[0] = r", "it has carries"),
     ("for b in 0..n blocks 32\n  Y[0] = X[b]", "the index does not depend on it"),
     ("for b in 0..n blocks 32\n  Y[b] = X[b]\nZ[0] = X[0]", "not the kernel's last statement"),
     ("barrier", "it is not for all threads of a block"),
