@@ -16,7 +16,7 @@ from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.scalar import COMBINES, Combine, Const, Expr, Name
 from tcc.schedule import axes as planning
-from tcc.schedule.axes import Plan, PlanLoop, opened
+from tcc.schedule.axes import Plan, PlanLoop, coefficient, opened
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.decision import Decision
 from tcc.schedule.program import Alloc, Buffer, Load, Serial, Store
@@ -27,8 +27,16 @@ if TYPE_CHECKING:
 
 ROWS = 8
 """Rows combined as a tree before they are combined with what was there, in the order of the rows."""
-STRIP = 4 << 10
-"""Bytes of each row that one strip of columns has: a page, so that `ROWS` of them are `ROWS` streams."""
+STRIP = 16 << 10
+"""Bytes of each row that one strip of columns has at most: several pages, so that `ROWS` of them are `ROWS` long
+streams. All rows of results are twice that at most: the first cache."""
+
+
+def repeats(plan: Plan, row: Row) -> bool:
+    """Whether what lies along the lanes is read again for another row of results: tiles of rows then read it once."""
+    *around, lanes = plan.space or [None]
+    along = [t for t in row.touches if lanes is not None and coefficient(t.index, lanes.name) != 0]
+    return any(coefficient(t.index, x.name) == 0 for t in along for x in around if x is not None and x.extent != 1)
 
 
 def planned(plan: Plan, row: Row) -> Plan | None:
@@ -41,8 +49,9 @@ def planned(plan: Plan, row: Row) -> Plan | None:
         return None
     values = [(row.items[r.node].nest, d) for r in row.running(0) for d in row.dtypes(r.node)]
     rounds = any(d.is_float or d.is_complex for nest, d in values if nest and nest.combine in ("add", "mul"))
-    reduce = replace(reduce, block=reduce.block if rounds else 0)
-    width = max(STRIP // max(d.bytes for _, d in values), lanes.lanes)
+    reduce = replace(reduce, block=reduce.block if rounds else 0, copies=ROWS)
+    rows = sum(d.bytes for _, d in values) * (2 if reduce.block else 1)
+    width = min(STRIP // max(d.bytes for _, d in values), 2 * STRIP // rows) // lanes.lanes * lanes.lanes
     name = f"{lanes.name}_strip"
     while name in row.taken:
         name += "_"

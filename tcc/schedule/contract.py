@@ -22,7 +22,7 @@ from tcc.schedule.facts import Facts
 from tcc.schedule.group import coordinates_of
 from tcc.schedule.nests import splat
 from tcc.schedule.packing import Operand, operand
-from tcc.schedule.prepacked import panel_columns
+from tcc.schedule.prepacked import panel_columns, weight
 
 LEAST_ROWS = 4
 """Rows from which on it pays to pack a block that cannot be read where it lies."""
@@ -100,6 +100,11 @@ def product(
         return None
     outer = tuple(x for x in space if x is not columns and x not in joined)
     height, vectors = _tile(task.facts, sums, rows.extent if rows is not None else 1, columns.extent, lanes)
+    if (rows is None or rows.extent == 1) and any(weight(task, s.right) is None for s in sums):
+        # Each element is needed once: sums of columns read them in long streams, as does a tile of whole rows.
+        whole = isinstance(columns.extent, int) and columns.extent % lanes == 0 and columns.extent <= vectors * lanes
+        if not whole:
+            return None
     return Product(tuple(sums), outer, rows, joined, columns, tuple(shared), lanes, height, vectors)
 
 

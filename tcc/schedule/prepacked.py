@@ -34,12 +34,9 @@ def laid_out(
 ) -> Constant | None:
     """A weight's elements in panels: axes are ``outer``, panels, steps and a panel's columns, zeros after the last.
 
-    None where the operand is no weight, or one that has to stay as it is, or its elements are not at fixed
-    distances along the loops.
+    None where the operand is no weight, or its elements are not at fixed distances along the loops.
     """
-    constant = _weight(task, right)
-    if constant is not None and constant.digest in task.plain:
-        return None
+    constant = weight(task, right)
     loops = (*outer, *shared, columns)
     extents, strides = [x.extent for x in loops], [right.stride(x) for x in loops]
     first = dim.substitute(right.touches[0].index, {x.name: 0 for x in loops}) if len(right.touches) == 1 else None
@@ -69,11 +66,12 @@ def in_several_forms(programs: Iterable[Program]) -> frozenset[str]:
     return frozenset(source for source, found in forms.items() if len(found) > 1)
 
 
-def _weight(task: Task, operand: Operand) -> Constant | None:
-    """The weight that an operand's elements are, as they are."""
+def weight(task: Task, operand: Operand) -> Constant | None:
+    """The weight that an operand's elements are, as they are; None for one that has to stay as it is."""
     if not operand.plain or operand.buffer is None:
         return None
     value = next(v for v, name in task.stored.items() if name == operand.buffer)
     if value.producer is None or not isinstance(value.producer.op.form, Literal):
         return None
-    return value.producer.attributes["value"]
+    constant: Constant = value.producer.attributes["value"]
+    return None if constant.digest in task.plain else constant

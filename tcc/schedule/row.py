@@ -60,7 +60,7 @@ def emit(task: Task) -> list[Emitted]:
         plan = grid.choose(plan, first, task.facts, fused)
     else:
         plan = planning.choose(plan, first, task.facts, fused, first.carry_count, bool(first.rows))
-    one = not fused and not task.facts.threads and first.is_one_reduction()
+    one = not task.facts.threads and first.is_one_reduction() and not (fused and columns.repeats(plan, first))
     strips = columns.planned(plan, first) if one else None
     if strips is not None:
         row = Row(task, strips)
