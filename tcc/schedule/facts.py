@@ -14,7 +14,8 @@ class Facts:
     ``vector_bytes`` is the width of a vector register, ``registers`` their number; ``line`` the
     cache line; ``l1``, ``l2``, ``last_level`` the caches of one core (the last level: its share).
     ``fma``: fused multiply-add exists. ``half``: conversions
-    between f16 and f32 exist. ``nontemporal``: streaming stores exist.
+    between f16 and f32 exist. ``nontemporal``: streaming stores exist. ``scale``: floats are multiplied by
+    powers of two in one instruction.
 
     On a GPU ``threads`` is the number of threads of a block, which are the lanes (loops that are not
     planned for them have one lane: ``vector_bytes`` is 1), ``shared`` the bytes of memory that they
@@ -27,6 +28,7 @@ class Facts:
     fma: bool = True
     half: bool = True
     nontemporal: bool = True
+    scale: bool = False
     line: int = 64
     l1: int = 32 << 10
     l2: int = 1 << 20

@@ -20,7 +20,7 @@ _LEVELS = {"x86-64-v4": _V4, "x86-64-v3": _V3, "x86-64-v2": _V2}
 _X86_FACTS = {
     "x86-64-v2": Facts(vector_bytes=16, registers=16, fma=False, half=False),
     "x86-64-v3": Facts(vector_bytes=32, registers=16),
-    "x86-64-v4": Facts(vector_bytes=64, registers=32),
+    "x86-64-v4": Facts(vector_bytes=64, registers=32, scale=True),
 }
 _LINUX = "x86_64-unknown-linux-gnu"
 

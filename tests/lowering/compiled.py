@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,14 +23,16 @@ PASSES = (
     "reconcile-unrealized-casts,canonicalize,cse"
 )
 CAPACITY = 1 << 40
-FACTS = Facts(vector_bytes=64, registers=32)
+PLAIN = Facts(vector_bytes=64, registers=32)
+FACTS = replace(PLAIN, scale=host().wide)
+"""Those of this machine, as far as they decide on instructions."""
 NO_FMA = Facts(vector_bytes=16, registers=16, fma=False, half=False)
 LINUX = "x86_64-unknown-linux-gnu"
 TIERS = {
     "x86-64-v2": (Machine(LINUX, "x86-64-v2"), NO_FMA),
-    "x86-64-v3": (Machine(LINUX, "x86-64-v3"), FACTS),
-    "x86-64-v4": (Machine(LINUX, "x86-64-v4", wide=True), FACTS),
-    "aarch64": (Machine("aarch64-unknown-linux-gnu"), FACTS),
+    "x86-64-v3": (Machine(LINUX, "x86-64-v3"), PLAIN),
+    "x86-64-v4": (Machine(LINUX, "x86-64-v4", wide=True), replace(PLAIN, scale=True)),
+    "aarch64": (Machine("aarch64-unknown-linux-gnu"), PLAIN),
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tcc.ir import dtype as dt
+from tcc.lowering.cpu import powers_of_two
 from tcc.lowering.lanes import Lanes
 from tcc.lowering.polynomials.format import bits, clamp, constant, format_of, polynomial
 
@@ -34,8 +35,11 @@ def reduce(x: Lanes) -> Reduced:
 def scale(y: Lanes, n: Lanes, n_bits: Lanes) -> Lanes:
     """y·2^n with one rounding, for y near 1 and n within twice the exponent range.
 
-    In two steps, as 2^n itself may not be a normal number.
+    Without an instruction for it in two steps, as 2^n itself may not be a normal number.
     """
+    scaled = powers_of_two.scaled(y, n)
+    if scaled is not None:
+        return scaled
     f = format_of(y)
     half_bits = bits(n.fma(0.5, f.magic))
     scaled = (bits(y) + (half_bits << f.mantissa)).bitcast(y.dtype)
