@@ -82,8 +82,8 @@ class Reduce:
     """A combination over the axes in the attribute ``axes`` (a tuple of non-negative ints).
 
     ``element(s, *elements, position, **attributes)`` gives the combine's tuple (``position`` is the
-    i64 index along the one reduced axis, for argmax, else None); ``finish(s, *combined,
-    **attributes)`` the result elements. ``dtypes(types, attributes)`` are the combine's dtypes.
+    index along the one reduced axis, in the last of the combine's dtypes, for argmax, else None);
+    ``finish(s, *combined, **attributes)`` the result elements. ``dtypes(types, attributes)`` are the combine's dtypes.
     """
 
     combine: str

@@ -10,8 +10,9 @@ import numpy as np
 
 import tcc.ops as ops
 from tcc.errors import UserError
+from tcc.ir import dim
 from tcc.ir import dtype as dtypes
-from tcc.ir.dtype import I64, U64, DType
+from tcc.ir.dtype import I32, I64, U64, DType
 from tcc.ir.forms import Reduce
 from tcc.ir.graph import Attributes, Value
 from tcc.ir.op import NOT_DIFFERENTIABLE, Array, NotDifferentiable, Op
@@ -197,15 +198,20 @@ def _arg(name: str, doc: str, reference: Callable[..., Any]) -> Op:
     def element(_s: Scalars, x: Expr, position: Expr, **_attributes: Any) -> tuple[Expr, ...]:
         return x, position
 
-    def finish(_s: Scalars, _best: Expr, position: Expr, **_attributes: Any) -> Expr:
-        return position
+    def finish(s: Scalars, _best: Expr, position: Expr, **_attributes: Any) -> Expr:
+        return s.cast(position, I64)
+
+    def compared(types: Types, attributes: Attributes) -> tuple[DType, ...]:
+        # Positions of as many bits as most elements have need no more registers than these.
+        _, most = dim.bounds(types[0].shape[attributes["axes"][0]])
+        return compute_dtype(types[0].dtype), I32 if most is not None and most < 1 << 31 else I64
 
     return Op(
         name=name,
         doc=doc,
         operands=("x: bool|int|uint|float",),
         infer=rule,
-        form=Reduce(name, lambda types, attributes: (compute_dtype(types[0].dtype), I64), element, finish),
+        form=Reduce(name, compared, element, finish),
         gradient=NOT_DIFFERENTIABLE,
         batch=batching.along(name, "axes"),
         reference=lambda x, axes: np.asarray(reference(x, axes[0])).astype(np.int64),

@@ -15,7 +15,7 @@ import numpy as np
 
 from tcc.ir import dim, forms
 from tcc.ir.dim import Size
-from tcc.ir.dtype import BOOL, I64, DType
+from tcc.ir.dtype import BOOL, DType
 from tcc.ir.forms import Access, Coordinates, Nest, Piece
 from tcc.ir.graph import Constant, Node, Value
 from tcc.ir.scalar import COMBINES, SCALARS, TABLE, Apply, Const, Expr, Name, Number, apply, compute_dtype
@@ -190,7 +190,7 @@ def _reduce(node: Node, form: forms.Reduce) -> Nest:
         elements = [computed(access.read(k, tuple(at))) for k in range(len(node.operands))]
         if form.element is None:
             return _rounded(tuple(elements), dtypes)
-        position = access.position(r[0], I64) if len(axes) == 1 else None
+        position = access.position(r[0], dtypes[-1]) if len(axes) == 1 and len(dtypes) > 1 else None
         return _rounded(_tuple(form.element(SCALARS, *elements, position=position, **node.attributes)), dtypes)
 
     def finish(parts: tuple[Expr, ...]) -> tuple[Expr, ...]:

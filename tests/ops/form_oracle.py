@@ -13,7 +13,7 @@ import numpy as np
 
 from tcc.ir import dim, forms
 from tcc.ir.dim import Size
-from tcc.ir.dtype import BOOL, I64, DType
+from tcc.ir.dtype import BOOL, DType
 from tcc.ir.dtype import of as dtypes_of
 from tcc.ir.graph import Node
 from tcc.ir.scalar import COMBINES, SCALARS, TABLE, Apply, Const, Expr, Name, compute_dtype
@@ -173,7 +173,7 @@ def _reduce(node: Node, form: forms.Reduce, operands: Sequence[Array]) -> list[A
     for place in itertools.product(*(range(operands[0].shape[a]) for a in axes)):
         parts = [np.asarray(a[tuple(_at(i, axes, place) for i in range(a.ndim))]) for a in operands]
         names, values = _elements(parts)
-        position = Const(I64, place[0]) if len(axes) == 1 else None
+        position = Const(dtypes[-1], place[0]) if len(axes) == 1 and len(dtypes) > 1 else None
         made = (
             tuple(names)
             if form.element is None
