@@ -6,7 +6,7 @@ from the target's facts, never from an example's sizes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from tcc.ir import dim
@@ -29,6 +29,8 @@ BLOCK = 16 << 10
 SERIAL_BLOCK = 1 << 10
 """The same for a reduction one after the other, so that rounding errors do not pile up."""
 LEAST_LANES = 8
+NARROW = 4
+"""Elements of a short axis along which a part of a vector is better than strides along all others."""
 TILE = 64
 """Rows of a tile that is transposed: as many streams as prefetchers and the first level of the TLB follow."""
 SQUARE = 16
@@ -118,12 +120,23 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
     """
     space, touches = collapsed(plan.space, seen.touches)
     reduce, touches = collapsed(plan.reduce, touches)
-    best = lanes_loop(space, reduce, touches)
-    width = 1 if best is None else max(1, facts.vector_bytes // seen.widest((best.name, *best.names)))
+
+    def lanes(loop: PlanLoop) -> int:
+        return max(1, facts.vector_bytes // seen.widest((loop.name, *loop.names)))
+
+    best = lanes_loop(space, reduce, touches, lanes)
+    width = 1 if best is None else lanes(best)
     if best is not None:
-        seen.decisions.append(_lanes_decision(best, width, lanes_costs(space, reduce, touches)))
+        seen.decisions.append(_lanes_decision(best, width, lanes_costs(space, reduce, touches, lanes)))
     if best is None:
         pass
+    elif _is_short(best):
+        assert isinstance(best.extent, int)
+        rest = [x for x in space if x is not best]
+        best = replace(best, lanes=min(width, 1 << (best.extent - 1).bit_length()))
+        if rest and isinstance(rest[-1].extent, int) and rest[-1].extent <= LEAST_LANES:
+            rest[-1] = replace(rest[-1], copies=rest[-1].extent)
+        space = (*rest, best)
     elif best in reduce:
         rest = tuple(x for x in reduce if x is not best)
         copies = _partial_copies(best.extent, width)
@@ -151,6 +164,10 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
     chosen = Plan(parallel(space, reduce, element_cost(seen)), reduce, plan.unrolled)
     seen.decisions += decisions(chosen, element_cost(seen))
     return chosen
+
+
+def _is_short(loop: PlanLoop) -> bool:
+    return isinstance(loop.extent, int) and loop.extent < LEAST_LANES
 
 
 def _lanes_decision(best: PlanLoop, width: int, costs: Sequence[tuple[PlanLoop, float]]) -> Decision:
@@ -241,29 +258,44 @@ def _is_one(outer: PlanLoop, inner: PlanLoop, touches: Sequence[Touch]) -> bool:
     return True
 
 
-def lanes_loop(space: Sequence[PlanLoop], reduce: Sequence[PlanLoop], touches: Sequence[Touch]) -> PlanLoop | None:
+def lanes_loop(
+    space: Sequence[PlanLoop],
+    reduce: Sequence[PlanLoop],
+    touches: Sequence[Touch],
+    lanes: Callable[[PlanLoop], int] | None = None,
+) -> PlanLoop | None:
     """The loop with the least sum of weights over accesses."""
-    costs = lanes_costs(space, reduce, touches)
+    costs = lanes_costs(space, reduce, touches, lanes)
     return min(costs, key=lambda pair: pair[1])[0] if costs else None
 
 
 def lanes_costs(
-    space: Sequence[PlanLoop], reduce: Sequence[PlanLoop], touches: Sequence[Touch]
+    space: Sequence[PlanLoop],
+    reduce: Sequence[PlanLoop],
+    touches: Sequence[Touch],
+    lanes: Callable[[PlanLoop], int] | None = None,
 ) -> list[tuple[PlanLoop, float]]:
-    """The loops that could run along lanes, with the sum of their accesses' weights."""
+    """The loops that could run along lanes, with the sum of their accesses' weights.
+
+    Short ones, which fill a part of a vector, are among them where ``lanes`` says how many a loop's vector has
+    and nothing is reduced: for each part that it would take to fill one.
+    """
     turns = dim.product(x.extent for x in reduce)
     hoisted = float(turns) if isinstance(turns, int) else NOMINAL
     costs: list[tuple[PlanLoop, float]] = []
     for loop in (*reversed(reduce), *reversed(space)):
+        parts = 1.0
         if isinstance(loop.extent, int) and loop.extent < LEAST_LANES:
-            continue
+            if lanes is None or reduce or loop.extent < NARROW:
+                continue
+            parts = lanes(loop) / loop.extent
         cost = 0.25 if loop in reduce else 0.0
         for touch in touches:
             if touch.kind == "position":
                 continue
             weight = _weight(touch, loop) * (2 if touch.kind == "store" else 1)
             cost += weight / (hoisted if reduce and not touch.inner else 1)
-        costs.append((loop, cost))
+        costs.append((loop, max(1.0, parts) * cost))
     return costs
 
 
