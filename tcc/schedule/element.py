@@ -322,8 +322,8 @@ class Reading:
 
 
 def streams(value: Value, facts: Facts) -> Size:
-    """By how many bytes a value exceeds half of the last cache: none of it would be found there again."""
-    excess = value.type.size * value.type.dtype.bytes - facts.last_level // 2
+    """By how many bytes a value exceeds the core's share of the last cache: none of it would be found there again."""
+    excess = value.type.size * value.type.dtype.bytes - facts.last_level
     if not facts.nontemporal or dim.nonnegative(-excess):
         return 0
     return 1 if dim.nonnegative(excess - 1) else excess
