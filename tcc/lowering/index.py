@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from tcc.ir import dim
@@ -44,6 +45,7 @@ def varies(frame: Frame, size: Size) -> frozenset[str]:
     return frozenset(found)
 
 
+@lru_cache(1 << 14)
 def linear(size: Size, name: str) -> tuple[Size | None, Size]:
     """``(stride, rest)`` with ``size == stride·name + rest``; stride None when it is not linear."""
     stride: Size = 0
