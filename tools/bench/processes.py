@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -61,7 +62,11 @@ def environment(threads: int) -> dict[str, str]:
 
 
 class Process:
-    """A worker for one peer."""
+    """A worker for one peer.
+
+    It is stopped while it is not asked: some libraries' threads turn for long after a call, and would take the
+    processor from the peer whose turn it is.
+    """
 
     def __init__(self, peer: str, threads: int, processors: Sequence[int]) -> None:
         self.peer = peer
@@ -85,6 +90,7 @@ class Process:
         assert stdin is not None
         assert stdout is not None
         try:
+            self._process.send_signal(signal.SIGCONT)
             stdin.write(json.dumps(command).encode() + b"\n")
             stdin.flush()
             end = time.monotonic() + limit
@@ -97,6 +103,7 @@ class Process:
                 if not more:
                     raise LostError(f"the process ended with status {self._process.wait()}")
                 line += more
+            self._process.send_signal(signal.SIGSTOP)
         except (BrokenPipeError, LostError) as failure:
             self.end()
             raise LostError(str(failure)) from None
