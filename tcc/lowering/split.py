@@ -26,6 +26,9 @@ from tcc.lowering.tile import Tile, uniform
 from tcc.lowering.variation import own_axes
 from tcc.schedule.program import Carry, Loop
 
+UNROLLED = 4
+"""Vectors up to which a remainder that is known is written out, in registers."""
+
 
 class Split:
     """One such loop. All of its carries are combined ones."""
@@ -152,6 +155,12 @@ class Split:
         if not self.loop.carries:
             for_loop(middle, hi, self.lanes, [], lambda i, _: self.pass_(i, 1, subtract(hi, i), []))
             return partials
+        if left is not None and left <= UNROLLED * self.lanes:
+            for copy in range(-(-left // self.lanes)):
+                rest = left - copy * self.lanes
+                base = add(middle, integer(copy * self.lanes))
+                partials = self.into_copy(copy, base, integer(rest) if rest < self.lanes else None, partials)
+            return partials
         return self.through_memory(middle, hi, partials)
 
     def once(
@@ -162,8 +171,10 @@ class Split:
         some = compare("gt", count, integer(0))
         return rebuilt(partials, branch(some, lambda: flat(body()), flat(partials)))
 
-    def into_copy(self, copy: int, base: ir.Value, count: ir.Value, partials: list[list[Tile]]) -> list[list[Tile]]:
-        """One copy's iterations at ``base``, combined into the partial results of ``copy``."""
+    def into_copy(
+        self, copy: int, base: ir.Value, count: ir.Value | None, partials: list[list[Tile]]
+    ) -> list[list[Tile]]:
+        """One copy's iterations at ``base``, or only ``count`` of them, combined into the partials of ``copy``."""
         if self.copies == 1:
             return self.pass_(base, 1, count, partials)
         slices = [[_slice(t, copy) for t in tiles] for tiles in partials]
