@@ -18,11 +18,14 @@ from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Constant, Node, Value
 from tcc.ir.location import Location
 from tcc.ir.scalar import Apply, Const, Expr, Name, apply, compute_dtype
-from tcc.schedule.block import BlockBuilder, Key, Scope
+from tcc.schedule.block import BlockBuilder, Key, OpenLoop, Scope
 from tcc.schedule.facts import Facts
 from tcc.schedule.group import Group, Grouping
 from tcc.schedule.nests import Item, splat
 from tcc.schedule.program import Block, Buffer, Check, Load, Parameter, Position, Store
+
+PIECE = 64
+"""Elements of a row that are a piece of it: a few cache lines."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +164,17 @@ class KernelBuilder(BlockBuilder):
         """A store of a value's element (not yet added)."""
         name, index = self._place(value, coordinates, "write")
         self.note(index, "store")
-        far = 0 if value in self.local else streams(value, self.facts)
+        far = 0 if value in self.local else streams(value, self.facts, self._in_order(index))
         return Store(name, index, element, nontemporal=far, location=location)
+
+    def _in_order(self, index: Size) -> bool:
+        """Whether the innermost loop goes through memory in order, for more than a few cache lines."""
+        loop = next((s for scope in self.scopes[-2:-1] for s in scope.stmts[-1:] if isinstance(s, OpenLoop)), None)
+        if loop is None:
+            return True
+        _, most = dim.bounds(loop.hi - loop.lo)
+        step = dim.substitute(index, {loop.axis: 1}) - dim.substitute(index, {loop.axis: 0})
+        return step == 1 and (loop.lo == 0 or most is None or most > PIECE)
 
     def _place(self, value: Value, coordinates: Coordinates, access: str) -> tuple[str, Size]:
         """The buffer of a stored value and an element's index in it."""
@@ -321,9 +333,12 @@ class Reading:
             kernel.put(Check(bound, number, self.node.location), kernel.depth(bound))
 
 
-def streams(value: Value, facts: Facts) -> Size:
-    """By how many bytes a value exceeds the core's share of the last cache: none of it would be found there again."""
-    excess = value.type.size * value.type.dtype.bytes - facts.last_level
+def streams(value: Value, facts: Facts, in_order: bool) -> Size:
+    """By how many bytes a value exceeds the core's share of the last cache: none of it would be found there again.
+
+    Half of the share where it is not written in order: each line is then read before a piece of it is written.
+    """
+    excess = value.type.size * value.type.dtype.bytes - facts.last_level // (1 if in_order else 2)
     if not facts.nontemporal or dim.nonnegative(-excess):
         return 0
     return 1 if dim.nonnegative(excess - 1) else excess

@@ -24,9 +24,6 @@ PACKED_ROWS = 3
 PACKED_SPAN = 48 << 10
 """Elements between the first and the last row of a block from which on it is packed: pages and cache sets."""
 
-NEIGHBOURS = 512
-"""Bytes from row to row of a block up to which it is read nearly in order where it lies."""
-
 
 class PanelBuilder(KernelBuilder):
     """A kernel of products: ``places`` is where the group's axes are at a point of the kernel.
@@ -118,8 +115,6 @@ class PanelBuilder(KernelBuilder):
             few = [] if isinstance(self.m, int) else [apply("le", Position(I64, self.m), Const(I64, rows))]
             for s in product.sums:
                 strides = [s.right.stride(x) or 0 for x in product.shared]
-                if all(isinstance(n, int) and 0 <= n * self.dtype.bytes <= NEIGHBOURS for n in strides):
-                    continue
                 span = dim.maximum(0, *(n * x.extent for n, x in zip(strides, product.shared, strict=True)))
                 if isinstance(span, int):
                     if span > PACKED_SPAN:
