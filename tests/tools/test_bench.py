@@ -109,6 +109,11 @@ class TestReport:
         assert "off / by 1" in page
         assert len({line.count("|") for line in rows}) == 1
 
+    def test_remarks_stay(self, made_report):
+        page = report.markdown([made_report])
+        assert report.remarks(page) == ""
+        assert report.remarks(f"{page}\n{report.REMARKS} here\n\nWords.\n") == f"{report.REMARKS} here\n\nWords.\n"
+
     def test_text(self, made_report):
         assert "tcc is behind in:" in report.text(made_report)
 

@@ -40,7 +40,9 @@ def main() -> None:
     run.set_defaults(command=_run)
     page = commands.add_parser("report", help="write the page and the plot from reports of one and more threads")
     page.add_argument("reports", nargs="+", type=Path)
-    page.add_argument("-o", "--output", type=Path, required=True, help="the .md file; the plot lies beside it")
+    page.add_argument(
+        "-o", "--output", type=Path, required=True, help="the .md file, whose remarks are kept; the plot lies beside it"
+    )
     page.set_defaults(command=_report)
     listing = commands.add_parser("list", help="the workloads")
     listing.set_defaults(command=_list)
@@ -115,7 +117,8 @@ def _report(options: argparse.Namespace) -> None:
     picture = options.output.with_suffix(".svg")
     options.output.parent.mkdir(parents=True, exist_ok=True)
     picture.write_text(plot.svg(summary.rows(reports[0]), _title(reports[0])))
-    options.output.write_text(report.markdown(reports, picture.name))
+    kept = report.remarks(options.output.read_text()) if options.output.exists() else ""
+    options.output.write_text(report.markdown(reports, picture.name) + (f"\n{kept}" if kept else ""))
     print(f"written: {options.output}, {picture}")
 
 

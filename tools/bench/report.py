@@ -54,6 +54,12 @@ def _ranked(table: Sequence[Row]) -> int:
     return sum(r.ranked and math.isfinite(r.ratio) for r in table)
 
 
+def remarks(page: str) -> str:
+    """What people wrote at the end of a page, from the heading `REMARKS` on."""
+    _, found, rest = page.partition(REMARKS)
+    return found + rest
+
+
 def markdown(reports: Sequence[Mapping[str, Any]], plot: str = "") -> str:
     """The page: the machine, its limits, and a table for each report."""
     first = reports[0]
@@ -81,14 +87,16 @@ def markdown(reports: Sequence[Mapping[str, Any]], plot: str = "") -> str:
     return "\n\n".join(parts) + "\n"
 
 
+REMARKS = "## What limits the slower ones"
+
 _METHOD = """How it is measured: every library runs the same program in a process of its own, pinned to the same
 processor (with two threads: both). Results are checked first against NumPy in f64; a wrong result disqualifies. Then
-samples of all libraries take turns, and the median counts: processor time per call with one thread, wall time with
-two. Results go into the caller's arrays where the library can (all but those marked `*`, which allocate theirs on
-every call). Images are NHWC for tcc, NumPy and JAX, NCHW for the others. Weights are known at preparation. `×` is the
-best peer's time over tcc's: above 1 tcc is faster. `limit` is the share of what the core could do at most, by
-arithmetic or by bytes that must move, a transcendental counted as 20 flops. The columns after it are each peer's time
-over tcc's."""
+samples of all libraries take turns, the others being stopped meanwhile, and the median counts: processor time per
+call with one thread, wall time with two. Results go into the caller's arrays where the library can (all but those
+marked `*`, which allocate theirs on every call). Images are NHWC for tcc, NumPy and JAX, NCHW for the others. Weights
+are known at preparation. `×` is the best peer's time over tcc's: above 1 tcc is faster. `limit` is the share of what
+the core could do at most, by arithmetic or by bytes that must move, a transcendental counted as 20 flops. The columns
+after it are each peer's time over tcc's."""
 
 
 def _section(report: Mapping[str, Any]) -> list[str]:
