@@ -14,6 +14,7 @@ from dataclasses import replace
 from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dtype import BOOL
+from tcc.ir.scalar import TABLE, Apply
 from tcc.lowering import memory, streaming
 from tcc.lowering.carried import Bounds, Run, bind, flat, for_loop, narrow_mask, rebuilt, variation
 from tcc.lowering.combine import Reducer
@@ -24,10 +25,13 @@ from tcc.lowering.prefix import Prefixes
 from tcc.lowering.registers import add, branch, broadcast, compare, integer, steps, subtract
 from tcc.lowering.tile import Tile, uniform
 from tcc.lowering.variation import own_axes
-from tcc.schedule.program import Carry, Loop
+from tcc.schedule.program import Carry, Loop, Switch
+from tcc.schedule.walk import all_parts
 
 UNROLLED = 4
 """Vectors up to which a remainder that is known is written out, in registers."""
+CHEAP = 16.0
+"""Additions, of all copies, that cost no more than to find out at run time which copies have something left."""
 
 
 class Split:
@@ -147,8 +151,8 @@ class Split:
     ) -> list[list[Tile]]:
         """The iterations from ``middle`` to ``hi``, fewer than lanes·copies."""
         count = subtract(hi, middle) if left is None else integer(left)
-        # Threads have no stack to speak of: all of their copies run masked.
-        if self.device is not None or any(c.prefix for c in self.loop.carries):
+        # Threads have no stack to speak of: all of their copies run masked, as do those of a short body.
+        if self.device is not None or any(c.prefix for c in self.loop.carries) or (left is None and self._is_cheap()):
             return self.once(left, count, partials, lambda: self.pass_(middle, self.copies, count, partials))
         if (left is not None and left <= self.lanes) or self.copies == 1:
             return self.once(left, count, partials, lambda: self.into_copy(0, middle, count, partials))
@@ -162,6 +166,13 @@ class Split:
                 partials = self.into_copy(copy, base, integer(rest) if rest < self.lanes else None, partials)
             return partials
         return self.through_memory(middle, hi, partials)
+
+    def _is_cheap(self) -> bool:
+        """Whether all copies of the body together cost less than a loop over those that are needed."""
+        if not self.loop.carries or any(isinstance(s, (Loop, Switch)) for s in self.loop.body):
+            return False
+        cost = sum(TABLE[p.op].cost for p in all_parts(self.loop.body) if isinstance(p, Apply))
+        return cost * self.copies <= CHEAP
 
     def once(
         self, left: int | None, count: ir.Value, partials: list[list[Tile]], body: Callable[[], list[list[Tile]]]
