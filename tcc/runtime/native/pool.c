@@ -26,6 +26,7 @@ static struct {
     uint32_t sleepers;
     uint32_t stopping;
     int32_t busy;
+    int processor; /* that the last call came from */
     pid_t process;
     int32_t threads;
     pthread_t handles[MAX_THREADS];
@@ -44,6 +45,27 @@ static void pause_briefly(void) {
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
+}
+
+#if defined(__linux__)
+/* Moves a worker off the processor that calls come from: woken there it would wait for the caller to wait for
+ * it, again and again. The mask is the thread's own afterwards. */
+static void make_way(int processor) {
+    cpu_set_t allowed, others;
+    if (sched_getcpu() != processor || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    others = allowed;
+    CPU_CLR(processor, &others);
+    if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+    sched_setaffinity(0, sizeof allowed, &allowed);
+}
+#endif
+
+/* One turn of waiting for another thread, which may have been put on this very processor. */
+static void spin(int turn) {
+    if (turn % 32 == 0)
+        sched_yield();
+    else
+        pause_briefly();
 }
 
 /* Returns when `word` is no longer `value`, or spuriously. */
@@ -95,7 +117,10 @@ static void *serve(void *unused) {
         if (join_job()) {
             spins = 0;
         } else if (spins++ < SPINS) {
-            pause_briefly();
+#if defined(__linux__)
+            if (spins == 1) make_way(__atomic_load_n(&pool.processor, __ATOMIC_RELAXED));
+#endif
+            spin(spins);
         } else {
             __atomic_fetch_add(&pool.sleepers, 1, __ATOMIC_SEQ_CST);
             sleep_on(&pool.bell, bell);
@@ -146,7 +171,7 @@ static void wait_for_workers(void) {
         const uint32_t done = __atomic_load_n(&pool.done, __ATOMIC_SEQ_CST);
         if (INSIDE(__atomic_load_n(&pool.door, __ATOMIC_ACQUIRE)) == 0) return;
         if (spins++ < SPINS)
-            pause_briefly();
+            spin(spins);
         else
             sleep_on(&pool.done, done);
     }
@@ -171,6 +196,9 @@ void tcc_pool_run(void *unused, tcc_body body, void *arg, int64_t n, int64_t gra
     grow(helpers);
     if (helpers > pool.threads) helpers = pool.threads;
     piece = pieces / ((int64_t)(helpers + 1) * PIECES_PER_WORKER);
+#if defined(__linux__)
+    __atomic_store_n(&pool.processor, sched_getcpu(), __ATOMIC_RELAXED);
+#endif
     pool.piece = (piece < 1 ? 1 : piece) * grain;
     pool.body = body;
     pool.arg = arg;
