@@ -45,11 +45,10 @@ class Function:
     interpreter's lock is released meanwhile.
     """
 
-    def __init__(self, signature: Signature, call: Callable[..., int], session: Session) -> None:
+    def __init__(self, signature: Signature, session: Session) -> None:
         self.signature = signature
         self.__name__ = self.__qualname__ = signature.name
         self.__doc__ = signature.doc or signature.described()
-        self._call = call
         self._session = session
         self._plans: dict[Any, tuple[Any, ...]] = {}
         self._closed = False
@@ -63,7 +62,7 @@ class Function:
         state: tuple[ctypes.c_void_p, ...] = (),
     ) -> Function:
         """The function of this signature that calls ``call`` with the pointers ``state`` before its arguments."""
-        made = type("Function", (Function,), {})(signature, call, session)
+        made = type("Function", (Function,), {})(signature, session)
         type(made).__call__ = written_out(
             len(signature.arguments),
             all(child.kind == "leaf" for child in signature.arguments_tree.children),
