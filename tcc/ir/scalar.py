@@ -111,8 +111,9 @@ class Apply(Expr):
 class ScalarOp:
     """A scalar op: its arity, the operand kinds it takes, its result dtype, its meaning in NumPy.
 
-    ``result`` is ``same`` (as the operands), ``bool``, ``real`` (of a complex operand) or ``given``
+    ``result`` is ``same`` (as the last operand), ``bool``, ``real`` (of a complex operand) or ``given``
     (the dtype is an argument of `apply`). ``cost`` is in additions, for the recompute-or-store rule.
+    ``takes`` are the operands' dtypes where these are not one of the kinds.
     """
 
     name: str
@@ -121,6 +122,7 @@ class ScalarOp:
     result: str
     numpy: Callable[..., Any]
     cost: float = 1.0
+    takes: tuple[DType, ...] = ()
 
 
 def _table() -> dict[str, ScalarOp]:
@@ -170,6 +172,8 @@ def _table() -> dict[str, ScalarOp]:
     row("select", 3, "bool int uint float complex", "same", select_=np.where)
     row("cast", 1, "bool int uint float complex", "given", cast_=_same)
     row("bitcast", 1, "int uint float", "given", bitcast_=_same)
+    for name, (function, dtype) in DOTS.items():
+        table[name] = ScalarOp(name, 3, frozenset(), "same", function, 1, (dt.U32, dt.U32, dtype))
     return table
 
 
@@ -224,6 +228,32 @@ def _exact_fma(a: float, b: float, c: float) -> float:
 _fma_f64 = np.vectorize(_exact_fma, otypes=[np.float64])
 
 
+def _parts(words: Any, kind: str) -> Any:
+    """The elements of 32-bit words on a last axis, the least significant ones first."""
+    return np.atleast_1d(words).astype("<u4")[..., None].view(kind)
+
+
+def _integer_dot(a: Any, b: Any, c: Any, kinds: tuple[str, str]) -> Any:
+    left, right = (_parts(x, kind).astype(np.int64) for x, kind in zip((a, b), kinds, strict=True))
+    return ((left * right).sum(-1) + c).astype(np.int32).reshape(np.shape(c))[()]
+
+
+def _dot_bf16(a: Any, b: Any, c: Any) -> Any:
+    wide = [(_parts(x, "<u2").astype(np.uint32) << 16).view(np.float32) for x in (a, b)]
+    for k in (1, 0):
+        c = _fma(wide[0][..., k].reshape(np.shape(c)), wide[1][..., k].reshape(np.shape(c)), c)
+    return c
+
+
+DOTS: Mapping[str, tuple[Callable[..., Any], DType]] = {
+    "dot_bf16": (_dot_bf16, dt.F32),
+    "dot_i16": (lambda a, b, c: _integer_dot(a, b, c, ("<i2", "<i2")), dt.I32),
+    "dot_u8i8": (lambda a, b, c: _integer_dot(a, b, c, ("u1", "i1")), dt.I32),
+}
+"""Sums of products of the small numbers in two 32-bit words, added to a third operand of the dtype given. The bf16 ones
+are added one by one, the more significant first, each with one rounding; a machine may take subnormal ones for zeros."""
+
+
 TABLE: Mapping[str, ScalarOp] = _table()
 
 
@@ -240,6 +270,9 @@ def apply(op: str, *args: Expr | Number, dtype: DType | None = None, location: L
     if op == "select":
         if typed[0].dtype != BOOL or typed[1].dtype != typed[2].dtype:
             raise InternalError(f"select on {', '.join(a.dtype.name for a in typed)}")
+    elif record.takes:
+        if tuple(a.dtype for a in typed) != record.takes:
+            raise InternalError(f"scalar op '{op}' on {', '.join(a.dtype.name for a in typed)}")
     elif any(a.dtype != like for a in typed) or like.kind not in record.kinds:
         raise InternalError(f"scalar op '{op}' on {', '.join(a.dtype.name for a in typed)}")
     if record.result == "given":

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from tcc.errors import InternalError
 from tcc.ir import dtype as dt
 from tcc.ir.dtype import DType
-from tcc.lowering import division, floats, integers
+from tcc.ir.scalar import DOTS
+from tcc.lowering import division, dots, floats, integers
 from tcc.lowering.casts import cast
 from tcc.lowering.lanes import Lanes
 from tcc.lowering.mlir import ir
@@ -37,6 +38,8 @@ def emit(op: str, args: Sequence[ir.Value], dtypes: Sequence[DType], result: DTy
         return lanes[0].bitcast(result).value
     if op == "select":
         return lanes[0].select(lanes[1], lanes[2]).value
+    if op in DOTS:
+        return dots.emit(op, *lanes).value
     if op not in _TABLE:
         raise InternalError(f"no machine code for the scalar op '{op}'")
     # Half floats are computed in f32.

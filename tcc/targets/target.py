@@ -17,11 +17,13 @@ _V4 = (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
 _BEYOND = ("gfni", "vaes", "vpclmulqdq", "pclmul", "sse4a", "adx")
 _LEVELS = {"x86-64-v4": _V4, "x86-64-v3": _V3, "x86-64-v2": _V2}
 
+_PAIRS = frozenset(("dot_i16",))
 _X86_FACTS = {
-    "x86-64-v2": Facts(vector_bytes=16, registers=16, fma=False, half=False),
-    "x86-64-v3": Facts(vector_bytes=32, registers=16),
-    "x86-64-v4": Facts(vector_bytes=64, registers=32, scale=True),
+    "x86-64-v2": Facts(vector_bytes=16, registers=16, fma=False, half=False, dots=_PAIRS),
+    "x86-64-v3": Facts(vector_bytes=32, registers=16, dots=_PAIRS),
+    "x86-64-v4": Facts(vector_bytes=64, registers=32, scale=True, dots=_PAIRS),
 }
+_DOTS = {"avx512vnni": "dot_u8i8", "avxvnni": "dot_u8i8", "avx512bf16": "dot_bf16"}
 _LINUX = "x86_64-unknown-linux-gnu"
 
 
@@ -107,7 +109,10 @@ def native() -> Target:
             fix="compile for another one with --target; see `tcc targets`",
         )
     required = tuple(f for f in sorted(features) if f in _V4 or f in _BEYOND or f.startswith("avx"))
-    return Target("native", host, _with_caches(_X86_FACTS[isa]), isa, required)
+    facts = _X86_FACTS[isa]
+    # Those of AVX-512 are of no use where vectors of 256 bits are the widest.
+    dots = {op for f, op in _DOTS.items() if f in features and (f == "avxvnni" or facts.vector_bytes == 64)}
+    return Target("native", host, _with_caches(replace(facts, dots=facts.dots | dots)), isa, required)
 
 
 def _with_caches(facts: Facts, root: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> Facts:

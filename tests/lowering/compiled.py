@@ -15,6 +15,7 @@ from tcc.lowering.scalar import emit
 from tcc.schedule.facts import Facts
 from tcc.targets.llvm import Library, host
 from tcc.targets.machine import Machine
+from tcc.targets.target import native
 
 PASSES = (
     "canonicalize,cse,convert-vector-to-scf{full-unroll=true target-rank=1},convert-scf-to-cf,"
@@ -24,7 +25,7 @@ PASSES = (
 )
 CAPACITY = 1 << 40
 PLAIN = Facts(vector_bytes=64, registers=32)
-FACTS = replace(PLAIN, scale=host().wide)
+FACTS = replace(PLAIN, scale=host().wide, dots=native().facts.dots)
 """Those of this machine, as far as they decide on instructions."""
 NO_FMA = Facts(vector_bytes=16, registers=16, fma=False, half=False)
 LINUX = "x86_64-unknown-linux-gnu"
