@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dim import Size
+from tcc.ir.dtype import DType
 from tcc.lowering import index, memory, streaming
 from tcc.lowering.combine import combined
 from tcc.lowering.cpu import unfolded
@@ -27,10 +28,15 @@ from tcc.schedule.program import Load, Store
 
 
 class Target:
-    """The elements that an access touches: a buffer and a resolved index, for each coordinate."""
+    """The elements that an access touches: a buffer and a resolved index, for each coordinate.
 
-    def __init__(self, frame: Frame, storage: Storage, size: Size) -> None:
+    Where ``dtype`` is not the buffer's, ``span`` of its elements are one of these.
+    """
+
+    def __init__(self, frame: Frame, storage: Storage, size: Size, dtype: DType | None = None) -> None:
         self.frame = frame
+        self.dtype = dtype or storage.dtype
+        self.span = self.dtype.bytes // storage.dtype.bytes
         self.storage = storage
         self.size = frame.resolve(size)
         self.stride = index.lane_stride(frame, self.size)
@@ -67,13 +73,13 @@ class Target:
 
     def side_by_side(self) -> str | None:
         """A loop whose copies are neighbours in memory, in whole vectors, while the lanes are not."""
-        if self.stride is None or (isinstance(self.stride, int) and abs(self.stride) <= 1):
+        if self.stride is None or (isinstance(self.stride, int) and abs(self.stride) <= self.span):
             return None
-        if self.storage.dtype.is_complex or self.frame.width == 1:
+        if self.dtype.is_complex or self.frame.width == 1:
             return None
         for name, copies in self.frame.copies.items():
             distance, _ = index.linear(self.size, name)
-            if distance == 1 and self.frame.axes[name].lanes == 1 and copies % self.frame.width == 0:
+            if distance == self.span and self.frame.axes[name].lanes == 1 and copies % self.frame.width == 0:
                 return name
         return None
 
@@ -115,8 +121,8 @@ def _joined(a: ir.Value | None, b: ir.Value | None) -> ir.Value | None:
 
 def load(frame: Frame, node: Load, guard: Tile | None) -> Tile:
     """The elements of a load; 0 where ``guard`` is false, and memory untouched there."""
-    target = Target(frame, frame.storage(node.buffer), node.index)
-    if target.storage.dtype != node.dtype:
+    target = Target(frame, frame.storage(node.buffer), node.index, node.dtype if node.word else None)
+    if target.dtype != node.dtype:
         raise InternalError(f"a load of {node.dtype} from '{node.buffer}', a buffer of {target.storage.dtype}")
     if guard is not None and target.is_uniform and guard.vector:
         return _guarded(frame, load(frame, node, _any_lane(frame, guard)), guard)
@@ -134,11 +140,11 @@ def load(frame: Frame, node: Load, guard: Tile | None) -> Tile:
 
 def _load_blocks(target: Target, side: str, axes: tuple[str, ...]) -> Tile:
     """A load of which the copies of ``side`` are neighbours: vectors along them, transposed."""
-    frame, dtype, lanes = target.frame, target.storage.dtype, target.frame.width
+    frame, dtype, lanes, align = target.frame, target.dtype, target.frame.width, target.storage.dtype.bytes
     parts: dict[tuple[int, ...], Register] = {}
     for at in frame.grid(axes):
         if at[side] % lanes == 0:
-            rows = [memory.load_vector(row, dtype, lanes)[0] for row in target.rows(at)]
+            rows = [memory.load_vector(row, dtype, lanes, align=align)[0] for row in target.rows(at)]
             for n, column in enumerate(transposed(rows)):
                 parts[tuple({**at, side: at[side] + n}.values())] = (column,)
     return frame.tile(dtype, axes, [parts[tuple(at.values())] for at in frame.grid(axes)])
@@ -173,21 +179,22 @@ def _guarded(frame: Frame, value: Tile, guard: Tile) -> Tile:
 
 
 def _read(target: Target, at: Coordinate, mask: ir.Value | None) -> Register:
-    dtype, lanes, native = target.storage.dtype, target.frame.width, target.frame.function.facts.vector_bytes
+    dtype, lanes, native = target.dtype, target.frame.width, target.frame.function.facts.vector_bytes
+    align = target.storage.dtype.real.bytes
     device = target.frame.function.shared.device
     if device is not None:
         return device.read(target, at, mask)
     if target.is_uniform:
-        return memory.load(target.address(at), dtype, mask)
+        return memory.load(target.address(at), dtype, mask, align)
     mask = None if mask is None else broadcast(mask, lanes)
-    if target.stride == 1:
-        return memory.load_vector(target.address(at), dtype, lanes, mask, native)
-    if target.stride == -1:
+    if target.stride == target.span:
+        return memory.load_vector(target.address(at), dtype, lanes, mask, native, align)
+    if target.stride == -1 and target.span == 1:
         backwards = list(reversed(range(lanes)))
         first = memory.offset(target.address(at), 1 - lanes, memory.cell_type(dtype))
         turned = None if mask is None else shuffle(mask, mask, backwards)
         return tuple(shuffle(v, v, backwards) for v in memory.load_vector(first, dtype, lanes, turned, native))
-    return memory.gather(target.addresses(at), dtype, mask)
+    return memory.gather(target.addresses(at), dtype, mask, align)
 
 
 def store(frame: Frame, node: Store, value: Tile) -> None:

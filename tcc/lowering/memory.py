@@ -62,13 +62,13 @@ def _to_memory(value: ir.Value, dtype: DType) -> ir.Value:
     return arith.extui(resized(ir.IntegerType.get_signless(8), lanes_of(value)), value)
 
 
-def load(address: ir.Value, dtype: DType, mask: ir.Value | None = None) -> Register:
-    """One element; 0 and memory untouched where ``mask`` (an i1) is false."""
+def load(address: ir.Value, dtype: DType, mask: ir.Value | None = None, align: int = 0) -> Register:
+    """One element, at a multiple of ``align`` bytes; 0 and memory untouched where ``mask`` (an i1) is false."""
     if mask is not None:
         zeros = [zero(vector_of(element_type(dtype.real), 0)) for _ in range(1 + dtype.is_complex)]
-        return tuple(branch(mask, lambda: load(address, dtype), zeros))
+        return tuple(branch(mask, lambda: load(address, dtype, None, align), zeros))
     real = dtype.real
-    type, align = _memory_type(real, 0), real.bytes
+    type, align = _memory_type(real, 0), align or real.bytes
     parts = [offset(address, n, element_type(real)) if n else address for n in range(1 + dtype.is_complex)]
     return tuple(_from_memory(llvm.LoadOp(type, p, alignment=align).result, dtype) for p in parts)
 
@@ -92,17 +92,19 @@ def _doubled(mask: ir.Value) -> ir.Value:
     return shuffle(mask, mask, [n // 2 for n in range(2 * lanes_of(mask))])
 
 
-def load_vector(address: ir.Value, dtype: DType, lanes: int, mask: ir.Value | None = None, native: int = 0) -> Register:
+def load_vector(
+    address: ir.Value, dtype: DType, lanes: int, mask: ir.Value | None = None, native: int = 0, align: int = 0
+) -> Register:
     """``lanes`` elements side by side; 0 and memory untouched where ``mask`` is false.
 
-    ``native`` is the width of a vector register in bytes; needed for a mask.
+    ``native`` is the width of a vector register in bytes; needed for a mask. ``align`` as for `load`.
     """
     real = dtype.real
     wide = lanes * (1 + dtype.is_complex)
     if mask is None:
-        value = llvm.LoadOp(_memory_type(real, wide), address, alignment=real.bytes).result
+        value = llvm.LoadOp(_memory_type(real, wide), address, alignment=align or real.bytes).result
     else:
-        value = _load_masked(address, real, _doubled(mask) if dtype.is_complex else mask, native)
+        value = _load_masked(address, real, _doubled(mask) if dtype.is_complex else mask, native, align or real.bytes)
     value = _from_memory(value, dtype)
     if not dtype.is_complex:
         return (value,)
@@ -134,15 +136,15 @@ def store_vector(
 # part whatever the rest, makes that part unmasked.
 
 
-def _load_masked(address: ir.Value, dtype: DType, mask: ir.Value, native: int) -> ir.Value:
+def _load_masked(address: ir.Value, dtype: DType, mask: ir.Value, native: int, align: int) -> ir.Value:
     lanes = lanes_of(mask)
     if lanes > 1 and lanes * dtype.bytes > native:
         low, high = _halves(mask)
         above = offset(address, lanes // 2, cell_type(dtype))
-        parts = _load_masked(address, dtype, low, native), _load_masked(above, dtype, high, native)
+        parts = _load_masked(address, dtype, low, native, align), _load_masked(above, dtype, high, native, align)
         return shuffle(*parts, order=range(lanes))
     type = _memory_type(dtype, lanes)
-    return llvm.MaskedLoadOp(type, address, mask, dtype.bytes, pass_thru=zero(type)).result
+    return llvm.MaskedLoadOp(type, address, mask, align, pass_thru=zero(type)).result
 
 
 def _store_masked(address: ir.Value, value: ir.Value, dtype: DType, mask: ir.Value, native: int) -> None:
@@ -178,13 +180,13 @@ def _all_true(lanes: int) -> ir.Value:
     return splat(1, lanes, ir.IntegerType.get_signless(1))
 
 
-def gather(addresses: ir.Value, dtype: DType, mask: ir.Value | None = None) -> Register:
+def gather(addresses: ir.Value, dtype: DType, mask: ir.Value | None = None, align: int = 0) -> Register:
     """The elements at a vector of addresses; 0 and memory untouched where ``mask`` is false."""
     lanes, real = lanes_of(addresses), dtype.real
     mask = _all_true(lanes) if mask is None else mask
     type = _memory_type(real, lanes)
     parts = [offset(addresses, n, element_type(real)) if n else addresses for n in range(1 + dtype.is_complex)]
-    return tuple(_from_memory(llvm.masked_gather(type, p, mask, [zero(type)], real.bytes).result, dtype) for p in parts)
+    return tuple(_from_memory(llvm.masked_gather(type, p, mask, [zero(type)], align or real.bytes).result, dtype) for p in parts)
 
 
 def scatter(addresses: ir.Value, value: Register, dtype: DType, mask: ir.Value | None = None) -> None:

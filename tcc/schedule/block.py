@@ -261,7 +261,7 @@ def key_of(expr: Expr) -> Key:
         case Apply():
             return (expr.op, expr.dtype.name, *(key_of(a) for a in expr.args))
         case Load():
-            return ("load", expr.buffer, expr.index, key_of(expr.guard) if expr.guard is not None else None)
+            return ("load", expr.buffer, expr.index, key_of(expr.guard) if expr.guard is not None else None, expr.word)
         case Position():
             return ("position", expr.dtype.name, expr.index)
         case _:

@@ -71,6 +71,14 @@ class Run:
             f"{what} in {self.where}", where=place.place(), why=f"the loop IR's statement is at {place}"
         )
 
+    def word(self, buffer: str, array: Array, written: Any, index: int, location: int) -> Any:
+        """The word that begins at an element."""
+        count = 4 // array.itemsize
+        for k in range(index, index + count):
+            if not 0 <= k < array.size or not written[k]:
+                self.bad_access("load", buffer, k, array.size, location)
+        return array[index : index + count].view(np.uint32)[0]
+
     def bad_division(self, location: int) -> Any:
         """Raise for an index that divides by zero or by a negative number."""
         place = self.locations[location]

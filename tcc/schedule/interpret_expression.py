@@ -104,18 +104,22 @@ class ExpressionSource:
         elif isinstance(node, Position):
             text = f"{self.constant(scalar.wrapper(node.dtype))}({self.index(node.index, location)})"
         elif isinstance(node, Load):
-            index = self.fresh()
-            place = node.location if node.location.known else location
-            text = (
-                f"b_{node.buffer}[{index}] if 0 <= ({index} := {self.index(node.index, place)}) < len(b_{node.buffer})"
-                f" and w_{node.buffer}[{index}] else " + self.bad("load", node.buffer, index, place)
-            )
+            text = self._load(node, node.location if node.location.known else location)
             if arguments:
                 text = f"({text}) if {arguments[0]} else {self.constant(scalar.number(0, node.dtype))}"
         else:
             raise InternalError(f"the loop IR has no expression {type(node).__name__}")
         self.line(f"{result} = {text}")
         return result
+
+    def _load(self, node: Load, place: Location) -> str:
+        index, at = self.fresh(), self.index(node.index, place)
+        if node.word:
+            return f'run.word("{node.buffer}", b_{node.buffer}, w_{node.buffer}, {at}, {self.location(place)})'
+        return (
+            f"b_{node.buffer}[{index}] if 0 <= ({index} := {at}) < len(b_{node.buffer})"
+            f" and w_{node.buffer}[{index}] else " + self.bad("load", node.buffer, index, place)
+        )
 
     def bad(self, kind: str, buffer: str, index: str, location: Location) -> str:
         """A call that raises for an access."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tcc.ir import dim, dtype
 from tcc.ir.dim import Extremum, FloorDiv, Size, Symbol
-from tcc.ir.dtype import BOOL, DType
+from tcc.ir.dtype import BOOL, U32, DType
 from tcc.ir.scalar import TABLE, Const, Expr, Name, apply
 from tcc.schedule.program import Load, Position
 
@@ -81,10 +81,10 @@ def _expr(node: ast.expr, scope: Scope) -> Expr:
             if name not in scope.values:
                 raise SpellingError(f"'{name}' is not defined here")
             return Name(scope.values[name], name)
-        case ast.Subscript(value=ast.Name(id=buffer), slice=index):
-            return _load(buffer, index, None, scope)
-        case ast.IfExp(test=test, body=ast.Subscript(value=ast.Name(id=buffer), slice=index)):
-            return _load(buffer, index, _expr(test, scope), scope)
+        case ast.Subscript() | ast.Call(func=ast.Name(id="word")):
+            return _load(node, scope)
+        case ast.IfExp(test=test, body=body):
+            return replace(_load(body, scope), guard=_expr(test, scope))
         case ast.Call(func=ast.Subscript(value=ast.Name(id=op), slice=ast.Name(id=kind)), args=arguments):
             if op == "position":
                 return Position(dtype.parse(kind), _size(arguments[0], scope))
@@ -111,10 +111,16 @@ def _const(kind: DType, parts: list[str]) -> Const:
     return Const(kind, bool(int(parts[0])) if kind == BOOL else int(parts[0]))
 
 
-def _load(buffer: str, index: ast.expr, guard: Expr | None, scope: Scope) -> Load:
-    if buffer not in scope.buffers:
-        raise SpellingError(f"there is no buffer '{buffer}' here")
-    return Load(scope.buffers[buffer], buffer, _size(index, scope), guard)
+def _load(node: ast.expr, scope: Scope) -> Load:
+    match node:
+        case ast.Call(args=[ast.Subscript() as element]):
+            return replace(_load(element, scope), dtype=U32, word=True)
+        case ast.Subscript(value=ast.Name(id=buffer), slice=index):
+            if buffer not in scope.buffers:
+                raise SpellingError(f"there is no buffer '{buffer}' here")
+            return Load(scope.buffers[buffer], buffer, _size(index, scope))
+        case _:
+            raise SpellingError(f"'{ast.unparse(node)}' is no load")
 
 
 def _apply(op: str, arguments: list[Expr], result: DType | None = None) -> Expr:

@@ -46,12 +46,16 @@ class Position(Expr):
 
 @dataclass(frozen=True)
 class Load(Expr):
-    """``buffer[index]``; where ``guard`` is false memory is not touched and the value is 0."""
+    """``buffer[index]``; where ``guard`` is false memory is not touched and the value is 0.
+
+    A ``word`` is those from ``index`` on that make up 32 bits, the first one least significant, as a u32.
+    """
 
     buffer: str
     index: Size
     guard: Expr | None = None
     location: Location = field(default=UNKNOWN, compare=False)
+    word: bool = False
 
 
 # --- statements --------------------------------------------------------------------------------

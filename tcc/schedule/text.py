@@ -89,6 +89,7 @@ def _expr(expr: Expr) -> tuple[str, int]:
         return f"position[{expr.dtype}]({expr.index})", _ATOM
     if isinstance(expr, Load):
         text = f"{expr.buffer}[{expr.index}]"
+        text = f"word({text})" if expr.word else text
         return (text, _ATOM) if expr.guard is None else (f"{text} if {_inside(expr.guard, 1)} else 0", 0)
     if not isinstance(expr, Apply):
         raise InternalError(f"the loop IR has no expression {type(expr).__name__}")

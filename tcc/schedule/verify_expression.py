@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dim import Size
-from tcc.ir.dtype import BOOL, I64, DType
+from tcc.ir.dtype import BOOL, I64, U32, DType
 from tcc.ir.location import Location
 from tcc.ir.scalar import COMBINES, TABLE, Apply, Const, Expr, Name, apply
 from tcc.schedule.program import Load, Loop, Position
@@ -159,7 +159,10 @@ def _check_load(place: Place, load: Load, location: Location) -> frozenset[str]:
     buffer = place.buffers.get(load.buffer)
     if buffer is None:
         raise place.fail(f"a load of '{load.buffer}'", "there is no such buffer here", location)
-    if buffer.dtype != load.dtype:
+    if load.word and (load.dtype != U32 or buffer.dtype.bytes >= U32.bytes or buffer.dtype == BOOL):
+        why = f"a word is a u32 of smaller numbers; the buffer is {buffer.dtype}"
+        raise place.fail(f"a load of a word of '{load.buffer}' as {load.dtype}", why, location)
+    if buffer.dtype != load.dtype and not load.word:
         raise place.fail(f"a load of '{load.buffer}' as {load.dtype}", f"the buffer is {buffer.dtype}", location)
     if buffer.access == "write":
         raise place.fail(f"a load of '{load.buffer}'", "the parameter is only written", location)

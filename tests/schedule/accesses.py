@@ -10,11 +10,11 @@ import numpy as np
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
-from tcc.ir.dtype import ALL, BF16, BOOL, F16, F32, F64, I32, I64, DType
+from tcc.ir.dtype import ALL, BF16, BOOL, F16, F32, F64, I8, I16, I32, I64, U8, U32, DType
 from tcc.ir.scalar import Const, Expr, Name, apply
 from tcc.schedule.program import Let, Load, Parameter, Position, Stmt
 
-DTYPES = (F32, F32, F32, F32, F32, F64, F64, I32, I32, I64, I64, BOOL, BOOL, *ALL)
+DTYPES = (F32, F32, F32, F32, F32, F64, F64, I32, I32, I64, I64, U32, BOOL, BOOL, *ALL)
 SMOOTH = ("exp", "tanh", "sin", "cos", "expm1", "log1p", "erf", "arctan")
 
 
@@ -100,6 +100,11 @@ class Accesses:
         if self.chance(0.06):
             guard = self.condition(scope, 1)
         index, size = self.layout(axes)
+        if dtype == U32 and self.chance(0.5):
+            part = self.rng.choice((U8, I8, I16, F16, BF16))
+            count = dtype.bytes // part.bytes
+            name = self.parameter(part, "read", count * size + count - 1)
+            return Load(dtype, name, count * index + self.rng.choice((0, 0, *range(count))), guard, word=True)
         return Load(dtype, self.parameter(dtype, "read", size), index, guard)
 
     def gather(self, scope: Scope) -> tuple[list[Stmt], tuple[Size, Size]]:

@@ -63,7 +63,7 @@ class Threads:
     # --- accesses -----------------------------------------------------------------------------------
 
     def read(self, target: Target, at: Coordinate, mask: ir.Value | None) -> Register:
-        value = memory.load(self._address(target, at), target.storage.dtype, _own(mask))
+        value = memory.load(self._address(target, at), target.dtype, _own(mask), target.storage.dtype.real.bytes)
         return value if target.is_uniform else tuple(broadcast(v, 1) for v in value)
 
     def write(self, target: Target, at: Coordinate, value: Register, mask: ir.Value | None) -> None:
