@@ -233,9 +233,12 @@ def _parts(words: Any, kind: str) -> Any:
     return np.atleast_1d(words).astype("<u4")[..., None].view(kind)
 
 
-def _integer_dot(a: Any, b: Any, c: Any, kinds: tuple[str, str]) -> Any:
-    left, right = (_parts(x, kind).astype(np.int64) for x, kind in zip((a, b), kinds, strict=True))
-    return ((left * right).sum(-1) + c).astype(np.int32).reshape(np.shape(c))[()]
+def _integer_dot(left: str, right: str) -> Callable[..., Any]:
+    def dot(a: Any, b: Any, c: Any) -> Any:
+        products = _parts(a, left).astype(np.int64) * _parts(b, right)
+        return (products.sum(-1) + c).astype(np.int32).reshape(np.shape(c))[()]
+
+    return dot
 
 
 def _dot_bf16(a: Any, b: Any, c: Any) -> Any:
@@ -247,11 +250,11 @@ def _dot_bf16(a: Any, b: Any, c: Any) -> Any:
 
 DOTS: Mapping[str, tuple[Callable[..., Any], DType]] = {
     "dot_bf16": (_dot_bf16, dt.F32),
-    "dot_i16": (lambda a, b, c: _integer_dot(a, b, c, ("<i2", "<i2")), dt.I32),
-    "dot_u8i8": (lambda a, b, c: _integer_dot(a, b, c, ("u1", "i1")), dt.I32),
+    "dot_i16": (_integer_dot("<i2", "<i2"), dt.I32),
+    "dot_u8i8": (_integer_dot("u1", "i1"), dt.I32),
 }
-"""Sums of products of the small numbers in two 32-bit words, added to a third operand of the dtype given. The bf16 ones
-are added one by one, the more significant first, each with one rounding; a machine may take subnormal ones for zeros."""
+"""Sums of products of the small numbers in two 32-bit words, added to a third operand of the dtype given. Those of bf16
+are added one by one, the more significant first, with one rounding each; a machine may take subnormal ones for 0."""
 
 
 TABLE: Mapping[str, ScalarOp] = _table()

@@ -186,7 +186,9 @@ def gather(addresses: ir.Value, dtype: DType, mask: ir.Value | None = None, alig
     mask = _all_true(lanes) if mask is None else mask
     type = _memory_type(real, lanes)
     parts = [offset(addresses, n, element_type(real)) if n else addresses for n in range(1 + dtype.is_complex)]
-    return tuple(_from_memory(llvm.masked_gather(type, p, mask, [zero(type)], align or real.bytes).result, dtype) for p in parts)
+    return tuple(
+        _from_memory(llvm.masked_gather(type, p, mask, [zero(type)], align or real.bytes).result, dtype) for p in parts
+    )
 
 
 def scatter(addresses: ir.Value, value: Register, dtype: DType, mask: ir.Value | None = None) -> None:

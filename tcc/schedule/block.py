@@ -88,6 +88,7 @@ class BlockBuilder:
         self.counts: dict[str, int] = {}
         self.floor = 0
         self.sources: dict[str, frozenset[str]] = {}
+        self.definitions: dict[str, Expr] = {}
 
     def fresh(self, prefix: str) -> str:
         """A name that nothing else in the kernel has."""
@@ -209,10 +210,15 @@ class BlockBuilder:
         name = Name(expr.dtype, self.fresh(prefix))
         self.depths[name.name] = from_depth
         self.sources[name.name] = self.axes_in(expr)
+        self.definitions[name.name] = expr
         if key is not None:
             self.scopes[from_depth].lets[key] = name
         self.put(Let(name.name, expr, location), from_depth)
         return name
+
+    def definition(self, expr: Expr) -> Expr:
+        """What a name stands for, if a let has made it; else the expression itself."""
+        return self.definitions.get(expr.name, expr) if isinstance(expr, Name) else expr
 
     def chosen(self, value: Expr, location: Location, prefix: str, lower: int = 0, upper: Size | None = None) -> Size:
         """An integer expression as a size, by a let."""

@@ -23,6 +23,7 @@ from tcc.schedule.group import coordinates_of
 from tcc.schedule.nests import splat
 from tcc.schedule.packing import Operand, operand
 from tcc.schedule.prepacked import panel_columns, weight
+from tcc.schedule.words import Words, are_whole, found
 
 LEAST_ROWS = 4
 """Rows from which on it pays to pack a block that cannot be read where it lies."""
@@ -66,11 +67,18 @@ class Product:
     lanes: int
     height: int
     vectors: int
+    words: Words | None = None
 
     @property
     def steps(self) -> Size:
-        """How many products each sum has."""
-        return dim.product(x.extent for x in self.shared)
+        """How many products each sum has, of numbers or of words."""
+        *around, last = self.shared
+        every = last.extent if self.words is None else dim.ceildiv(last.extent, self.words.count)
+        return dim.product([*(x.extent for x in around), every])
+
+    def reads_left(self, s: Sum) -> bool:
+        """Whether a left operand is read where it lies."""
+        return _reads_left(s.left, self.shared, self.words)
 
 
 def product(
@@ -93,10 +101,14 @@ def product(
     for (node, coordinates), pair in zip(task.group.reductions, pairs, strict=True):
         left, right = sorted(pair, key=lambda x: x.depends(columns))
         sums.append(Sum(node, coordinates, left, right))
-    rows, joined = _rows(space, columns, shared, stores, sums)
-    packs = any(not is_direct(s.right, columns, shared) or not is_linear(s.left, shared) for s in sums)
+    words = found(task.facts, [(s.left, s.right) for s in sums], _accumulator(nodes[0])) if shared else None
+    rows, joined = _rows(space, columns, shared, stores, sums, words)
     few = rows is None or (isinstance(rows.extent, int) and rows.extent < LEAST_ROWS)
-    if packs and few:
+    if words is not None and few and any(weight(task, s.right) is None for s in sums):
+        words = None
+        rows, joined = _rows(space, columns, shared, stores, sums, words)
+    packs = any(not is_direct(s.right, columns, shared) or not is_linear(s.left, shared) for s in sums)
+    if packs and few and words is None:
         return None
     outer = tuple(x for x in space if x is not columns and x not in joined)
     height, vectors = _tile(task.facts, sums, rows.extent if rows is not None else 1, columns.extent, lanes)
@@ -105,7 +117,7 @@ def product(
         whole = isinstance(columns.extent, int) and columns.extent % lanes == 0 and columns.extent <= vectors * lanes
         if not whole:
             return None
-    return Product(tuple(sums), outer, rows, joined, columns, tuple(shared), lanes, height, vectors)
+    return Product(tuple(sums), outer, rows, joined, columns, tuple(shared), lanes, height, vectors, words)
 
 
 def is_direct(right: Operand, columns: PlanLoop, shared: Sequence[PlanLoop]) -> bool:
@@ -116,7 +128,13 @@ def is_direct(right: Operand, columns: PlanLoop, shared: Sequence[PlanLoop]) -> 
 
 def is_linear(operand: Operand, shared: Sequence[PlanLoop]) -> bool:
     """Whether an operand's elements are at fixed distances along each shared loop, and need no conversion."""
-    return operand.plain and all(operand.stride(x) is not None for x in shared)
+    return operand.plain and not operand.converted and all(operand.stride(x) is not None for x in shared)
+
+
+def _reads_left(left: Operand, shared: Sequence[PlanLoop], words: Words | None) -> bool:
+    if words is None:
+        return is_linear(left, shared)
+    return words.are_read(left, shared, False) and are_whole(words, shared)
 
 
 def _accumulator(node: Node) -> DType:
@@ -163,6 +181,7 @@ def _rows(
     shared: Sequence[PlanLoop],
     stores: Sequence[Size | None],
     sums: Sequence[Sum],
+    words: Words | None,
 ) -> tuple[PlanLoop | None, tuple[PlanLoop, ...]]:
     """The loop that tiles have several rows of, and the loops that it is made of.
 
@@ -178,7 +197,7 @@ def _rows(
     rows = (large or fitting)[-1]
     joined = [rows]
     step = strides[rows.name]
-    direct = all(is_linear(s.left, shared) for s in sums)
+    direct = all(_reads_left(s.left, shared, words) for s in sums)
     for loop in reversed(loops[: loops.index(rows)]):
         if not direct or loop not in fitting or step is None or strides[loop.name] != step * rows.extent:
             break

@@ -18,21 +18,24 @@ from tcc.ir.scalar import Apply, Expr, Name
 from tcc.schedule.axes import PlanLoop, coefficient
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.element import KernelBuilder, Reading, Task, Touch
-from tcc.schedule.program import Let, Load
+from tcc.schedule.program import Load
 
 
 @dataclass(frozen=True)
 class Operand:
     """One factor of a sum of products: number 0 or 1 of the node's operands, and what it touches.
 
-    ``plain``: its element is one load of the dtype that is computed in; ``buffer`` then names what is read.
+    ``dtype`` is that of its element before it is ``converted`` to the one that is computed in. ``plain``: the
+    element is one load; ``buffer`` then names what is read.
     """
 
     node: Node
     number: int
     touches: tuple[Touch, ...]
+    dtype: DType
+    converted: bool
     plain: bool
-    buffer: str | None = None
+    buffer: str | None
 
     def depends(self, loop: PlanLoop) -> bool:
         """Whether its elements differ along a loop."""
@@ -107,8 +110,10 @@ def operand(
     kernel = KernelBuilder(task, [x.name for x in loops])
     for loop in loops:
         kernel.open(OpenLoop(loop.name, 0, loop.extent))
-    element = factor(kernel, node, number, at, reduced)
-    lets = {s.name: s.value for scope in kernel.scopes for s in scope.stmts if isinstance(s, Let)}
-    value = lets.get(element.name) if isinstance(element, Name) else None
+    value = kernel.definition(factor(kernel, node, number, at, reduced))
+    converted = isinstance(value, Apply) and value.op == "cast"
+    if isinstance(value, Apply) and converted:
+        value = kernel.definition(value.args[0])
     plain = isinstance(value, Load) and value.guard is None
-    return Operand(node, number, tuple(kernel.touches), plain, value.buffer if isinstance(value, Load) else None)
+    buffer = value.buffer if isinstance(value, Load) else None
+    return Operand(node, number, tuple(kernel.touches), value.dtype, converted, plain, buffer)

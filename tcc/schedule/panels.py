@@ -10,7 +10,7 @@ from tcc.ir.graph import Constant
 from tcc.ir.scalar import SCALARS, Const, Expr, apply
 from tcc.schedule.axes import PlanLoop
 from tcc.schedule.block import OpenLoop
-from tcc.schedule.contract import Product, Sum, is_direct, is_linear
+from tcc.schedule.contract import Product, Sum, is_direct
 from tcc.schedule.decision import Decision
 from tcc.schedule.element import KernelBuilder, Task
 from tcc.schedule.group import coordinates_of
@@ -47,6 +47,11 @@ class PanelBuilder(KernelBuilder):
         self.constants: list[tuple[str, Constant]] = []
         self.start: Size = 0
         self.left: Size = self.wide
+
+    @property
+    def panel_dtype(self) -> DType:
+        """The dtype of what lies in panels."""
+        return self.dtype.real
 
     def size(self, size: Size, prefix: str, lower: int = 0, upper: Size | None = None) -> Size:
         return self.sized(size, self.at, prefix, lower, upper)
@@ -142,7 +147,7 @@ class PanelBuilder(KernelBuilder):
         columns = panel_columns(self.n, self.dtype)
         for s in product.sums:
             outer = [x for x in product.outer if s.right.depends(x)]
-            constant = laid_out(self.task, s.right, outer, product.columns, product.shared, columns)
+            constant = laid_out(self.task, s.right, outer, product.columns, product.shared, columns, product.words)
             if constant is None or self.dtype.is_complex:
                 return []
             number: Size = 0
@@ -159,12 +164,14 @@ class PanelBuilder(KernelBuilder):
             )
             name = self.fresh("panels")
             self.constants.append((name, constant))
-            self.touch_buffer(name, self.dtype, "read")
+            self.touch_buffer(name, self.panel_dtype, "read")
             # A panel is some blocks, or a block some panels.
             first, within = dim.floordiv(panel * self.wide, columns), dim.mod(panel * self.wide, columns)
             start = (number * dim.ceildiv(self.n, columns) + first) * steps * columns + within
             start = self.size(start, "panel", 0)
-            panels.append(Panel(name, self.dtype, columns, 1, start=start, columns=columns, apart=steps * columns))
+            panels.append(
+                Panel(name, self.panel_dtype, columns, 1, start=start, columns=columns, apart=steps * columns)
+            )
         return panels
 
     def allocated(self) -> Panel:
@@ -172,13 +179,13 @@ class PanelBuilder(KernelBuilder):
         planes = 2 if self.dtype.is_complex else 1
         name = self.fresh("panel")
         across = self.wide * planes
-        self.add(Alloc(Buffer(name, self.dtype.real, self.product.steps * across, "worker")))
-        return Panel(name, self.dtype.real, across, 1, planes, self.wide if planes == 2 else 0)
+        self.add(Alloc(Buffer(name, self.panel_dtype, self.product.steps * across, "worker")))
+        return Panel(name, self.panel_dtype, across, 1, planes, self.wide if planes == 2 else 0)
 
     def left_panel(self, s: Sum) -> Panel | None:
         """Room for a tile's rows, where they cannot be read where they lie."""
         product = self.product
-        if is_linear(s.left, product.shared):
+        if product.reads_left(s):
             return None
         name = self.fresh("rows")
         steps = product.steps
@@ -211,16 +218,18 @@ class PanelBuilder(KernelBuilder):
         self.close()
         for _ in range(opened):
             self.close()
-        if self.left == self.wide:
-            return
-        k, opened = self._shared(1, 1)
-        j = self.into("j", self.wide, product.lanes, 1, self.left)
+        if self.left != self.wide:
+            self.fill(panel)
+
+    def fill(self, panel: Panel) -> None:
+        """Zeros for the columns after the last one."""
+        k = self.into("k", self.product.steps)
+        j = self.into("j", self.wide, self.product.lanes, 1, self.left)
         for plane in range(panel.planes):
             zero = Const(panel.dtype, 0)
             self.add(Store(panel.buffer, panel.index(k, j) + plane * panel.plane, zero, location=self.at))
         self.close()
-        for _ in range(opened):
-            self.close()
+        self.close()
 
     def pack_left(self, s: Sum, panel: Panel, row: Size, height: Size) -> None:
         """Copies a tile's rows."""

@@ -16,6 +16,7 @@ from tcc.schedule.axes import PlanLoop
 from tcc.schedule.element import Task
 from tcc.schedule.packing import Operand
 from tcc.schedule.program import Program
+from tcc.schedule.words import Words
 
 PANEL = 192
 """Bytes of a panel's row: three of the widest vectors, and a multiple of what a tile of any narrower ones is wide.
@@ -30,13 +31,23 @@ def panel_columns(n: Size, dtype: DType) -> int:
 
 
 def laid_out(
-    task: Task, right: Operand, outer: Sequence[PlanLoop], columns: PlanLoop, shared: Sequence[PlanLoop], wide: int
+    task: Task,
+    right: Operand,
+    outer: Sequence[PlanLoop],
+    columns: PlanLoop,
+    shared: Sequence[PlanLoop],
+    wide: int,
+    words: Words | None,
 ) -> Constant | None:
     """A weight's elements in panels: axes are ``outer``, panels, steps and a panel's columns, zeros after the last.
+
+    With ``words`` the elements are words of those that follow each other along the last shared loop.
 
     None where the operand is no weight, or its elements are not at fixed distances along the loops.
     """
     constant = weight(task, right)
+    if right.converted and words is None:
+        return None
     loops = (*outer, *shared, columns)
     extents, strides = [x.extent for x in loops], [right.stride(x) for x in loops]
     first = dim.substitute(right.touches[0].index, {x.name: 0 for x in loops}) if len(right.touches) == 1 else None
@@ -48,13 +59,19 @@ def laid_out(
         return None
     flat = constant.array.reshape(-1)[first:]
     view = np.lib.stride_tricks.as_strided(flat, shape, [n * flat.itemsize for n in steps], writeable=False)
-    around, turns = shape[: len(outer)], shape[len(outer) : -1]
+    around = shape[: len(outer)]
     panels = -(-shape[-1] // wide)
-    whole = np.zeros((*around, *turns, panels * wide), flat.dtype)
+    whole = np.zeros((*shape[:-1], panels * wide), flat.dtype)
     whole[..., : shape[-1]] = view
-    split = whole.reshape(*around, int(np.prod(turns)), panels, wide)
+    layout = f"panels of {wide} columns"
+    if words is not None:
+        rest = [(0, 0)] * (whole.ndim - 2) + [(0, -shape[-2] % words.count), (0, 0)]
+        whole = np.moveaxis(np.pad(whole, rest), -2, -1)
+        whole = np.moveaxis(words.of_array(whole), -1, -2)
+        layout += f", words of {words.count}"
+    split = whole.reshape(*around, int(np.prod(whole.shape[len(around) : -1])), panels, wide)
     laid = Constant.of(np.ascontiguousarray(np.moveaxis(split, -2, -3)), constant.name)
-    return replace(laid, layout=f"panels of {wide} columns", source=constant.digest)
+    return replace(laid, layout=layout, source=constant.digest)
 
 
 def in_several_forms(programs: Iterable[Program]) -> frozenset[str]:

@@ -19,7 +19,7 @@ from tcc.ir.graph import Node
 from tcc.ir.location import Location
 from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name, apply
 from tcc.schedule import axes as planning
-from tcc.schedule import columns, contract, grid, tensor, tiles
+from tcc.schedule import columns, contract, grid, tensor
 from tcc.schedule.axes import Plan, PlanLoop, opened
 from tcc.schedule.block import OpenLoop, Scope
 from tcc.schedule.contract import Product
@@ -30,6 +30,8 @@ from tcc.schedule.group import Root
 from tcc.schedule.inline import RECOMPUTE
 from tcc.schedule.nests import piece_element, pieces_of
 from tcc.schedule.program import Alloc, Buffer, Carry, Load, Parallel, Store
+from tcc.schedule.tiles import Tiles
+from tcc.schedule.word_tiles import WordTiles
 
 SCRATCH_BYTES = 16 << 10
 
@@ -55,7 +57,8 @@ def emit(task: Task) -> list[Emitted]:
         first = emitted(plan)
     tiled = None if task.facts.threads else _tiled(task, plan, first)
     if tiled is not None:
-        return tiles.emit(task, tiled)
+        tiles = Tiles(task, tiled) if tiled.words is None else WordTiles(task, tiled, tiled.words)
+        return tiles.emit()
     if task.facts.threads:
         plan = grid.choose(plan, first, task.facts, fused)
     else:

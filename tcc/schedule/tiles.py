@@ -26,21 +26,17 @@ DEAR = 20.0
 registers."""
 
 
-def emit(task: Task, product: Product) -> list[Emitted]:
-    """The kernel of a group of products."""
-    tiles = _Tiles(task, product)
-    tiles.emit()
-    return [replace(tiles.emitted(), constants=tuple(tiles.constants))]
+class Tiles(PanelBuilder):
+    """The loops of a kernel of products."""
 
-
-class _Tiles(PanelBuilder):
     def __init__(self, task: Task, product: Product) -> None:
         super().__init__(task, product)
         self.tile_buffers: list[str] = []
 
     # --- units --------------------------------------------------------------------------------------
 
-    def emit(self) -> None:
+    def emit(self) -> list[Emitted]:
+        """The finished kernel."""
         product, most = self.product, self.product.height
         self.tiles = self.size(dim.ceildiv(self.m, most), "tiles")
         self.low = self.size(dim.floordiv(self.m, dim.maximum(self.tiles, 1)), "low", 0, most)
@@ -69,6 +65,7 @@ class _Tiles(PanelBuilder):
         self._panel(panel, chunk * per, self.tiles if chunks == 1 else dim.minimum(self.tiles, chunk * per + per))
         if looped:
             self.close()
+        return [replace(self.emitted(), constants=tuple(self.constants))]
 
     def _mapping(self, units: Size, row: Size) -> Mapping:
         """Whether and in which pieces units are shared: ``row`` is the cost of one row of a unit."""
@@ -131,6 +128,7 @@ class _Tiles(PanelBuilder):
         for s, p in zip(product.sums, self.lefts, strict=True):
             if p is not None:
                 self.pack_left(s, p, self.row, height)
+        self.before_tile(height)
         widths = [product.vectors] if direct else self._widths()
         index: Size = 0
         if len(widths) > 1:
@@ -181,13 +179,12 @@ class _Tiles(PanelBuilder):
         names = [[self._carried() for _ in product.sums] for _ in loops]
         self.depths.update((n, len(self.scopes) - 1) for group in names[-1] for n in group)
         for which, s in enumerate(product.sums):
-            left = self.lefts[which]
-            a = self.factor(s, s.left) if left is None else self.bound(left.loads(k, i)[0])
+            a = self.left_factor(which, k, i)
             right = None if direct else self.rights[which]
             b = (self.factor(s, s.right),) if right is None else tuple(map(self.bound, right.loads(k, within, number)))
             old = tuple(Name(self.dtype.real, n) for n in names[-1][which])
-            new = tuple(self.bound(x) for x in self._added(old, tuple(map(self.bound, self.parts(a))), b))
-            self._carry([group[which] for group in names], loops, new)
+            new = tuple(self.bound(x) for x in self.added(old, a, b))
+            self._carry([group[which] for group in names], loops, self.initial(which, i), new)
         for _ in loops:
             self.close()
         for which, s in enumerate(product.sums):
@@ -201,22 +198,46 @@ class _Tiles(PanelBuilder):
         for _ in range(2 if panels == 1 else 3):
             self.close()
 
-    def _steps(self, shared: Sequence[PlanLoop]) -> tuple[Size, list[OpenLoop]]:
+    def _steps(self, shared: Sequence[PlanLoop], lanes: int = 1, copies: int = 1) -> tuple[Size, list[OpenLoop]]:
         """Opens the loops over all steps, one for each shared axis if these are given: the number of the step."""
         loops: list[OpenLoop] = []
         number: Size = 0
-        for extent in [x.extent for x in shared] or [self.product.steps]:
-            loop = self.open(OpenLoop(self.fresh("k"), 0, extent, location=self.at))
+        extents = [dim.ceildiv(x.extent, self.step_of(x)) for x in shared] or [self.product.steps]
+        for place, extent in enumerate(extents):
+            split = (lanes, copies) if place == len(extents) - 1 else (1, 1)
+            loop = self.open(OpenLoop(self.fresh("k"), 0, extent, *split, location=self.at))
             loops.append(loop)
             number = number * extent + dim.axis(loop.axis, extent)
-        for loop, open_loop in zip(shared, loops, strict=False):
-            self.put_at(loop, dim.axis(open_loop.axis, loop.extent))
+        for loop, open_loop, extent in zip(shared, loops, extents, strict=False):
+            self.put_at(loop, self.step_of(loop) * dim.axis(open_loop.axis, extent))
         return number, loops
 
-    def _carry(self, names: Sequence[tuple[str, ...]], loops: Sequence[OpenLoop], new: tuple[Expr, ...]) -> None:
+    def step_of(self, loop: PlanLoop) -> int:  # noqa: ARG002
+        """How far one step goes along a shared loop."""
+        return 1
+
+    def before_tile(self, height: Size) -> None:
+        """What is made for a tile of rows before its products."""
+
+    def initial(self, which: int, i: Size) -> tuple[Expr, ...]:  # noqa: ARG002
+        """What a sum starts from, in row ``i`` of the tile."""
+        return tuple(Const(self.dtype.real, 0) for _ in range(2 if self.dtype.is_complex else 1))
+
+    def left_factor(self, which: int, k: Size, i: Size) -> tuple[Expr, ...]:
+        """The left factor of a sum at a step and a row of the tile, or its real and imaginary part."""
+        panel, s = self.lefts[which], self.product.sums[which]
+        factor = self.factor(s, s.left) if panel is None else self.bound(panel.loads(k, i)[0])
+        return tuple(map(self.bound, self.parts(factor)))
+
+    def _carry(
+        self,
+        names: Sequence[tuple[str, ...]],
+        loops: Sequence[OpenLoop],
+        start: tuple[Expr, ...],
+        new: tuple[Expr, ...],
+    ) -> None:
         """A sum that runs through all of the loops, under a name of its own in each."""
         kinds = tuple(x.dtype for x in new)
-        start: tuple[Expr, ...] = tuple(Const(d, 0) for d in kinds)
         for number, loop in enumerate(loops):
             last = number == len(loops) - 1
             update = new if last else tuple(map(Name, kinds, names[number + 1]))
@@ -229,7 +250,7 @@ class _Tiles(PanelBuilder):
     def _whole(self, parts: tuple[Expr, ...]) -> Expr:
         return parts[0] if len(parts) == 1 else self.bound(apply("complex", *parts, dtype=self.dtype))
 
-    def _added(self, old: Sequence[Expr], a: Sequence[Expr], b: Sequence[Expr]) -> tuple[Expr, ...]:
+    def added(self, old: Sequence[Expr], a: Sequence[Expr], b: Sequence[Expr]) -> tuple[Expr, ...]:
         """``old + a·b``, one rounding for each product of real numbers where the machine has that."""
         if len(old) == 1:
             return (self._fused(a[0], b[0], old[0]),)

@@ -13,7 +13,7 @@ from tcc import ops, pipeline, runtime
 from tcc.ir import dim, types
 from tcc.ir import dtype as dt
 from tcc.ir.graph import Module, Value
-from tcc.ir.location import Location
+from tcc.ir.location import Location, located
 from tcc.targets import target as targets
 from tests.compiled.functions import described
 from tests.guarded import guarded
@@ -44,6 +44,13 @@ CASES: dict[str, tuple[Callable[..., Value], tuple[str, ...], str]] = {
     "static": (ops.matmul, ("[13, 70]", "[70, 101]"), "ik,kj->ij"),
 }
 DTYPES = {d.name: d for d in (dt.F64, dt.F16, dt.BF16, dt.I8, dt.I32, dt.U64, dt.C64, dt.C128)}
+SMALL = ((dt.I8, dt.I8), (dt.U8, dt.U8), (dt.U8, dt.I8), (dt.I8, dt.U8), (dt.I16, dt.I16), (dt.I8, dt.I16))
+WIDENED = {
+    f"{case}_{left}_{right}": ((left, right), case)
+    for left, right in SMALL
+    for case in ("plain", "left_turned", "right_turned", "two_axes", "crossed", "row")
+    if case == "plain" or left == dt.I8 == right
+}
 SIZES = [(0, 5, 3), (3, 0, 4), (4, 5, 0), (1, 1, 1), (1, 49, 7), (2, 16, 1), (5, 48, 33), (8, 96, 16), (9, 47, 12)]
 SIZES += [(33, 65, 129), (26, 97, 40), (17, 31, 260), (127, 253, 511), (30, 100, 3000)]
 
@@ -55,9 +62,14 @@ def module() -> Module:
         for name in ("plain", "right_turned"):
             make, specs, _ = CASES[name]
             made.append(described(f"{name}_{d}", tuple(f"{d}{s}" for s in specs), make, HERE))
-    widened = lambda a, b: ops.matmul(ops.astype(a, dt.I32), ops.astype(b, dt.I32))  # noqa: E731
-    made.append(described("plain_widened", ("i8[m, k]", "i8[k, n]"), widened, HERE))
+    for name, (kinds, case) in WIDENED.items():
+        specs = tuple(f"{d}{s}" for d, s in zip(kinds, CASES[case][1], strict=True))
+        made.append(described(name, specs, widened(CASES[case][0]), HERE))
     return Module(tuple(made))
+
+
+def widened(make: Callable[..., Value]) -> Callable[..., Value]:
+    return lambda a, b: make(ops.astype(a, dt.I32), ops.astype(b, dt.I32))
 
 
 @pytest.fixture(scope="module", params=["native", "x86-64-v3"])
@@ -74,7 +86,9 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def operand(spec: str, dtype: Any, sizes: dict[str, int], rng: np.random.Generator) -> np.ndarray[Any, Any]:
     shape = tuple(dim.evaluate(s, sizes) for s in types.parse(f"f32{spec}", {}).shape)
     if np.issubdtype(dtype, np.integer):
-        return rng.integers(0 if np.issubdtype(dtype, np.unsignedinteger) else -100, 100, shape).astype(dtype)
+        info = np.iinfo(dtype)
+        low, high = (info.min, info.max) if info.bits < 32 else (0, 100)
+        return rng.integers(low, high, shape, endpoint=True).astype(dtype)
     values = rng.standard_normal(shape)
     if np.issubdtype(dtype, np.complexfloating):
         values = values + 1j * rng.standard_normal(shape)
@@ -82,13 +96,19 @@ def operand(spec: str, dtype: Any, sizes: dict[str, int], rng: np.random.Generat
 
 
 def check(
-    library: runtime.Library, function: str, case: str, dtype: Any, result: Any, size: tuple[int, int, int]
+    library: runtime.Library,
+    function: str,
+    case: str,
+    dtype: Any,
+    result: Any,
+    size: tuple[int, int, int],
+    other: Any = None,
 ) -> None:
     """One call, against the sum in the widest dtype; the error of K additions is allowed."""
     _, specs, formula = CASES[case]
     rng = np.random.default_rng(sum(size))
     sizes = {**dict(zip("mnk", size, strict=True)), "b": 3}
-    a, b = (operand(s, dtype, sizes, rng) for s in specs)
+    a, b = (operand(s, d, sizes, rng) for s, d in zip(specs, (dtype, other or dtype), strict=True))
     if np.issubdtype(result, np.integer):
         expected = np.einsum(formula, a.astype(np.int64), b.astype(np.int64)).astype(result)
         out = guarded(np.zeros(expected.shape, result), writable=True)
@@ -123,5 +143,34 @@ def test_dtypes(library: runtime.Library, dtype: str, case: str, size: tuple[int
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: "x".join(map(str, s)))
-def test_bytes_summed_in_words(library: runtime.Library, size: tuple[int, int, int]) -> None:
-    check(library, "plain_widened", "plain", np.int8, np.int32, size)
+@pytest.mark.parametrize("name", WIDENED)
+def test_small_numbers_summed_in_wide_ones(library: runtime.Library, name: str, size: tuple[int, int, int]) -> None:
+    kinds, case = WIDENED[name]
+    check(library, name, case, kinds[0].numpy, np.int32, size, kinds[1].numpy)
+
+
+KNOWN = [(1, 130, 40), (3, 65, 101), (8, 48, 64), (33, 50, 67), (20, 7, 9)]
+
+
+def test_known_small_numbers(tmp_path: Path) -> None:
+    """The right operand laid out in the library, for few rows and for many, with and without a remainder."""
+    rng = np.random.default_rng(3)
+    made, calls = [], []
+    for m, n, k in KNOWN:
+        for left, right in (*SMALL, (dt.BF16, dt.BF16)):
+            a, b = operand(f"[{m}, {k}]", left.numpy, {}, rng), operand(f"[{k}, {n}]", right.numpy, {}, rng)
+            wide, name = dt.F32 if left == dt.BF16 else dt.I32, f"{left}_{right}_{m}"
+            with located(HERE):
+                known = ops.literal(b)
+            times = lambda x, known=known, wide=wide: ops.matmul(ops.astype(x, wide), ops.astype(known, wide))  # noqa: E731
+            made.append(described(name, (f"{left}[{m}, {k}]",), times, HERE))
+            calls.append((name, a, b, wide))
+    path = tmp_path / "known.so"
+    pipeline.compile_to(Module(tuple(made)), path, pipeline.Options(target="native"))
+    with runtime.load(path) as library:
+        for name, a, b, wide in calls:
+            got = library[name](guarded(a))
+            if wide == dt.I32:
+                np.testing.assert_array_equal(got, (a.astype(np.int64) @ b.astype(np.int64)).astype(np.int32), name)
+            else:
+                np.testing.assert_allclose(got, a.astype(np.float64) @ b.astype(np.float64), 0, 1e-4, err_msg=name)

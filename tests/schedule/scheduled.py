@@ -11,6 +11,7 @@ from tcc.ir import dim, types
 from tcc.ir.build import graph_input
 from tcc.ir.graph import Function, Graph, Module, State, Value
 from tcc.ir.interpret import run_graph
+from tcc.ir.scalar import DOTS
 from tcc.passes.decompose import decompose
 from tcc.schedule import schedule
 from tcc.schedule.facts import Facts
@@ -19,7 +20,7 @@ from tcc.schedule.program import Program
 from tcc.schedule.verify import verify
 from tcc.tree import Tree
 
-AVX512 = Facts(vector_bytes=64, registers=32)
+AVX512 = Facts(vector_bytes=64, registers=32, dots=frozenset(DOTS))
 AVX2 = Facts(vector_bytes=32, registers=16)
 
 

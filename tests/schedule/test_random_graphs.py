@@ -7,6 +7,7 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, Phase, given, note, settings
 
+from tcc.ir.scalar import DOTS
 from tcc.schedule import schedule
 from tcc.schedule.facts import Facts
 from tcc.schedule.text import to_text
@@ -15,7 +16,7 @@ from tests.schedule.graphs import builders
 from tests.schedule.scheduled import compare, module_of
 
 FACTS = (
-    Facts(vector_bytes=64, registers=32),
+    Facts(vector_bytes=64, registers=32, dots=frozenset(DOTS)),
     Facts(vector_bytes=32, registers=16),
     Facts(vector_bytes=16, registers=16, fma=False, nontemporal=False),
 )
