@@ -214,10 +214,12 @@ def _tile(facts: Facts, sums: Sequence[Sum], rows: Size, columns: Size, lanes: i
     more rows than addresses have registers. A panel of weights is some tiles wide, or a tile some panels.
     """
     vectors = 3 if facts.registers >= 32 else 2
-    most = -(-columns // lanes) if isinstance(columns, int) else None
     parts = len(sums) * (2 if sums[0].dtype.is_complex else 1)
     results = max(vectors, facts.registers * 3 // 4 // parts)
     panel = panel_columns(columns, sums[0].dtype.real) // lanes
+    most = -(-columns // lanes) if isinstance(columns, int) else None
+    if most is not None and most > panel:
+        most = panel * -(-most // panel)
 
     def fitting(wanted: int, limit: int) -> int:
         """The least number that is no less, else the largest."""
