@@ -16,6 +16,7 @@ from tcc.schedule.decision import Decision
 from tcc.schedule.element import Emitted, Task
 from tcc.schedule.facts import Facts
 from tcc.schedule.group import Group, Grouping, whole
+from tcc.schedule.nests import splat
 from tcc.schedule.placement import group
 from tcc.schedule.program import Call, Copy, Stmt, View
 
@@ -192,6 +193,9 @@ class Region:
     def _scatter_start(self, number: int, g: Group, node: Node) -> None:
         """The result begins as the first operand: that operand's buffer if it dies here, else a copy."""
         result, operand = node.results[0], node.operands[0]
+        if splat(operand) is not None:
+            self.place(result)
+            return
         alone = operand.type.rank > 0 and set(g.reads[operand]) == {whole(operand)}
         if result not in self.views and alone and self._dies(number, operand, result):
             self.views[result] = self.views[operand]
@@ -204,6 +208,8 @@ class Region:
             "its operand is used again or not ours to change",
         )
         self.stmts.append(Copy(source, target, result.type.size, node.location, (why,)))
+        for view in (source, target):
+            self.host.used(view)
         self.host.tick()
         self.host.used(target)
 

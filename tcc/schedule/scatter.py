@@ -1,5 +1,7 @@
 """Updates combined into a result that already holds the first operand, at indices that are read.
 
+A first operand whose elements are all one known number is nowhere in memory: the result is filled with it first.
+
 Two updates may hit one element, so the loops are serial in the order of the update space; lanes run
 along the last axis where the address is a multiple of it and nothing read depends on it.
 """
@@ -9,22 +11,42 @@ from __future__ import annotations
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.forms import Access, Scatter
-from tcc.ir.scalar import SCALARS, Expr
-from tcc.schedule.axes import coefficient
+from tcc.ir.scalar import SCALARS, Const, Expr, Number
+from tcc.schedule.axes import WORK, coefficient
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
-from tcc.schedule.program import If, Store
+from tcc.schedule.nests import splat
+from tcc.schedule.program import If, Parallel, Store
 
 
 def emit(task: Task) -> list[Emitted]:
-    """The kernel that applies the updates."""
+    """The kernels that fill the result, if that is to be done, and apply the updates."""
+    number = splat(task.node.operands[0])
+    return [*([] if number is None else [_filled(task, number)]), _updates(task)]
+
+
+def _filled(task: Task, number: Number) -> Emitted:
+    kernel = KernelBuilder(task)
+    (result,) = task.node.results
+    dtype, size = result.type.dtype, result.type.size
+    axis = kernel.fresh("i")
+    lanes = max(1, task.facts.vector_bytes // dtype.bytes)
+    at = task.node.location
+    kernel.open(OpenLoop(axis, 0, size, lanes, 4, Parallel(WORK), location=at))
+    kernel.touch_buffer(kernel.stored[result], dtype, "write")
+    kernel.add(Store(kernel.stored[result], dim.axis(axis, size), Const(dtype, number), location=at))
+    kernel.close()
+    return kernel.emitted()
+
+
+def _updates(task: Task) -> Emitted:
     kernel = KernelBuilder(task)
     axis = _emit(kernel, task, 1, 1)
     if axis:
         width = max(1, task.facts.vector_bytes // kernel.widest([axis]))
         kernel = KernelBuilder(task)
         _emit(kernel, task, width, 4)
-    return [kernel.emitted()]
+    return kernel.emitted()
 
 
 def _emit(kernel: KernelBuilder, task: Task, lanes: int, copies: int) -> str:

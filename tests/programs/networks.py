@@ -286,3 +286,31 @@ def physics_informed(p, t):
 def third_derivatives(p, t):
     """Gradient by parameters of a loss with a second derivative in it, over many points."""
     return tcc.value_and_grad(lambda p: np.sum(tcc.vmap(physics_informed, in_axes=(None, 0))(p, t)))(p)
+
+
+@PROGRAMS.add(
+    lambda r, n: (r.normal(size=(40, 8)).astype("f4"), r.integers(0, 40, n)),
+    (1, 5, 20),
+    table="f32[40, 8]",
+    ids="i64[n]",
+    tolerance=1e-5,
+)
+def embedding_of_a_layer(table, ids):
+    """What an embedding gets from a layer after it, and how often each row was used."""
+
+    def loss(table):
+        return np.mean(np.tanh(tcc.take(table, ids, axis=0) @ WO) ** 2)
+
+    uses = tcc.scatter_add(np.zeros(40, "f4"), ids, np.float32(1))
+    return tcc.grad(loss)(table), uses
+
+
+LAYERS = [rng.normal(size=s).astype("f4") / 6 for s in ((37, 51), (51, 61), (61, 152), (152, 103), (103, 20))]
+
+
+@PROGRAMS.add(lambda r, n: (r.normal(size=(1, 37)).astype("f4"),), (1,), x="f32[1, 37]", tolerance=1e-4)
+def layers_of_odd_widths(x):
+    """Known weights whose columns are no whole vectors, for a batch of one."""
+    for layer in LAYERS:
+        x = np.maximum(x @ layer + layer[0], np.float32(0))
+    return x
