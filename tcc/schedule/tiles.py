@@ -179,7 +179,10 @@ class Tiles(PanelBuilder):
         names = [[self._carried() for _ in product.sums] for _ in loops]
         self.depths.update((n, len(self.scopes) - 1) for group in names[-1] for n in group)
         for which, s in enumerate(product.sums):
+            # Left factors are the same along the columns, which is plainest to see at one that exists.
+            self.put_at(product.columns, self.start)
             a = self.left_factor(which, k, i)
+            self.put_at(product.columns, self.start + j)
             right = None if direct else self.rights[which]
             b = (self.factor(s, s.right),) if right is None else tuple(map(self.bound, right.loads(k, within, number)))
             old = tuple(Name(self.dtype.real, n) for n in names[-1][which])

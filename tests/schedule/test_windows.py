@@ -56,6 +56,13 @@ def test_groups_are_an_axis_of_their_own() -> None:
     assert "//16" not in to_text(program)
 
 
+def test_groups_of_fewer_channels_than_lanes_read_their_own_channels_only() -> None:
+    """Columns of a tile that do not exist would belong to the next group, past the end of the input in the last."""
+    make = lambda x, k: ops.convolution(x, k, groups=2)  # noqa: E731
+    program = scheduled(make, "f32[1, 6, 6, 16]", "f32[3, 3, 8, 16]", facts=AVX512)
+    assert "//8" not in to_text(program)
+
+
 def test_a_large_weight_is_stored_in_panels_only() -> None:
     k = weight(3, 3, 32, 100)
     program = scheduled(lambda x: ops.convolution(x, k), "f32[1, 6, 6, 32]")
