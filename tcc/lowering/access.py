@@ -15,7 +15,7 @@ from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
-from tcc.lowering import index, memory, streaming
+from tcc.lowering import index, interleave, memory, streaming
 from tcc.lowering.combine import combined
 from tcc.lowering.cpu import unfolded
 from tcc.lowering.frame import Frame, Storage
@@ -49,10 +49,14 @@ class Target:
         """Whether all lanes touch one element."""
         return self.stride == 0 and LANES not in self.varies
 
+    def moved(self, at: Coordinate) -> Size:
+        """The index in lane 0 of a copy."""
+        return index.shifted(self.frame, self.size, {a: n for a, n in at.items() if a in self.frame.axes})
+
     def address(self, at: Coordinate) -> ir.Value:
         """The address in lane 0. Copies a constant distance apart share one computation."""
         base = self.storage.address
-        moved = index.shifted(self.frame, self.size, {a: n for a, n in at.items() if a in self.frame.axes})
+        moved = self.moved(at)
         key = tuple(at[a] for a in sorted(self._lets()))
         if key in self._first:
             first, address = self._first[key]
@@ -81,6 +85,17 @@ class Target:
             distance, _ = index.linear(self.size, name)
             if distance == self.span and self.frame.axes[name].lanes == 1 and copies % self.frame.width == 0:
                 return name
+        return None
+
+    def in_turn(self) -> tuple[str, bool] | None:
+        """A loop whose copies are the elements between those of the lanes, and whether they go backwards."""
+        near = interleave.distance(self.stride, self.dtype)
+        if near is None:
+            return None
+        for name, copies in self.frame.copies.items():
+            distance, _ = index.linear(self.size, name)
+            if copies == abs(near) and self.frame.axes[name].lanes == 1 and distance in (1, -1):
+                return name, distance == -1
         return None
 
     def rows(self, at: Coordinate) -> list[ir.Value]:
@@ -161,6 +176,25 @@ def _store_blocks(target: Target, side: str, axes: tuple[str, ...], value: Tile,
                 memory.store_vector(row, (vector,), target.storage.dtype, nontemporal=nontemporal)
 
 
+def _store_in_turn(
+    target: Target, name: str, backwards: bool, axes: tuple[str, ...], value: Tile, nontemporal: bool
+) -> None:
+    """A store of which the copies of a loop fill the places between the lanes: together they are whole vectors."""
+    frame, lanes = target.frame, target.frame.width
+    frame.function.streams |= nontemporal
+    assert isinstance(target.stride, int)
+    count, down = abs(target.stride), target.stride < 0
+    for at in frame.grid(axes):
+        if at[name] == 0:
+            turns = [{**at, name: n} for n in range(count)]
+            ordered = turns[::-1] if backwards else turns
+            parts = [broadcast(value.at(t)[0], lanes) for t in ordered]
+            first = target.address(ordered[0])
+            if down:
+                first = memory.offset(first, target.stride * (lanes - 1), memory.cell_type(target.dtype))
+            interleave.store(first, parts, target.dtype, down, nontemporal)
+
+
 def _any_lane(frame: Frame, guard: Tile) -> Tile:
     """Where a vector of bools holds in any live lane."""
     parts: list[Register] = []
@@ -194,6 +228,9 @@ def _read(target: Target, at: Coordinate, mask: ir.Value | None) -> Register:
         first = memory.offset(target.address(at), 1 - lanes, memory.cell_type(dtype))
         turned = None if mask is None else shuffle(mask, mask, backwards)
         return tuple(shuffle(v, v, backwards) for v in memory.load_vector(first, dtype, lanes, turned, native))
+    near = interleave.distance(target.stride, dtype) if target.span == 1 and mask is None else None
+    if near is not None:
+        return interleave.load(target.address(at), dtype, near, lanes, interleave.ahead(target.moved(at), near, lanes))
     return memory.gather(target.addresses(at), dtype, mask, align)
 
 
@@ -213,6 +250,10 @@ def store(frame: Frame, node: Store, value: Tile) -> None:
     side = target.side_by_side() if not node.combine and frame.mask is None else None
     if side is not None and {side, LANES} <= value.varies:
         _store_blocks(target, side, axes, value, nontemporal)
+        return
+    turn = target.in_turn() if not node.combine and frame.mask is None else None
+    if turn is not None and frame.function.shared.device is None:
+        _store_in_turn(target, *turn, axes, value, nontemporal)
         return
     for at in frame.grid(axes):
         mask = mask_at(frame, target.varies, at)

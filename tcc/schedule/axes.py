@@ -17,7 +17,7 @@ from tcc.schedule import walk
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.decision import Alternative, Decision
 from tcc.schedule.element import KernelBuilder, Touch
-from tcc.schedule.facts import Facts
+from tcc.schedule.facts import NEAR, Facts
 from tcc.schedule.group import Axis, Group
 from tcc.schedule.program import Mapping, Parallel, Serial
 
@@ -157,6 +157,12 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
                 chosen = Plan(parallel(space, reduce, element_cost(seen)), reduce, plan.unrolled)
                 seen.decisions += decisions(chosen, element_cost(seen))
                 return chosen
+            turn = _in_turn(rest, best, touches)
+            if turn is not None:
+                # All between the lanes' elements, in one iteration.
+                assert isinstance(turn.extent, int)
+                rest = (*(x for x in rest if x is not turn), replace(turn, copies=turn.extent))
+                copies = max(1, copies // turn.extent)
             best = replace(best, lanes=width, copies=_at_most(copies, best.extent, width))
             if reduce and not fused:
                 reduce = (*reduce[:-1], replace(reduce[-1], block=_block(reduce[-1].extent, SERIAL_BLOCK)))
@@ -300,11 +306,13 @@ def lanes_costs(
 
 
 def _weight(touch: Touch, loop: PlanLoop) -> float:
-    """1 for unit stride, a half for a uniform access, 6 for a strided or indirect one."""
+    """1 for unit stride, a half for a uniform access, 6 for a strided or indirect one, less for small strides."""
     stride = coefficient(touch.index, loop.name)
     if stride is None or loop.name in touch.indirect:
         return 6
-    return 0.5 if stride == 0 else 1 if stride == 1 else 6
+    if isinstance(stride, int) and abs(stride) < 6:
+        return abs(stride) or 0.5
+    return 6
 
 
 def _side(rest: Sequence[PlanLoop], lanes: PlanLoop, width: int, touches: Sequence[Touch]) -> PlanLoop | None:
@@ -315,6 +323,18 @@ def _side(rest: Sequence[PlanLoop], lanes: PlanLoop, width: int, touches: Sequen
             continue
         if any(coefficient(t.index, loop.name) == 1 for t in strided):
             return loop
+    return None
+
+
+def _in_turn(rest: Sequence[PlanLoop], lanes: PlanLoop, touches: Sequence[Touch]) -> PlanLoop | None:
+    """A loop whose elements lie between those of the lanes, which are its extent apart."""
+    for loop in reversed(rest):
+        if not isinstance(loop.extent, int) or not 2 <= loop.extent <= NEAR:
+            continue
+        for touch in touches:
+            near, far = coefficient(touch.index, loop.name), coefficient(touch.index, lanes.name)
+            if touch.kind != "position" and near in (1, -1) and far in (loop.extent, -loop.extent):
+                return loop
     return None
 
 

@@ -44,6 +44,7 @@ def planned(plan: Plan, row: Row) -> Plan | None:
     if not plan.space or plan.space[-1].lanes == 1 or plan.unrolled or len(plan.reduce) != 1:
         return None
     *around, lanes = (replace(x, mapping=Serial()) for x in plan.space)
+    around = [replace(x, copies=1) for x in around]
     (reduce,) = plan.reduce
     if lanes.tile or (isinstance(reduce.extent, int) and reduce.extent < 2 * ROWS):
         return None

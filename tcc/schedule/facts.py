@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from tcc.ir.dtype import DType
 
+NEAR = 8
+"""The largest distance from lane to lane that accesses bridge by whole vectors and shuffles."""
+
 
 @dataclass(frozen=True)
 class Facts:

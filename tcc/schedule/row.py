@@ -50,8 +50,10 @@ def emit(task: Task) -> list[Emitted]:
     plan = planning.natural(task.group, task.taken)
     first = emitted(plan)
     fused = sum(task.grouping.items[n].fused for n, _ in task.group.reductions)
-    split = divided(task.group, plan.space, first.touches) if fused else None
-    if split is not None:
+    while fused or not task.facts.threads:
+        split = divided(task.group, plan.space, first.touches)
+        if split is None:
+            break
         task = replace(task, group=split)
         plan = planning.natural(task.group, task.taken)
         first = emitted(plan)
