@@ -43,7 +43,7 @@ def may_inline(survey: Survey, node: Node, uses: Sequence[Use]) -> tuple[bool, s
         turns += 1 if not again else 2
         if short:
             unroll.append((g, short))
-    if item.pieces > 1 and (len(places) > 1 or item.pieces > 4):
+    if item.pieces > 1 and (len(places) > 1 or item.pieces > 4 or cost > RECOMPUTE):
         return False, f"it is put together of {item.pieces} pieces"
     if len({g for g, _ in places}) > 1:
         moved = isinstance(node.op.form, forms.IndexMap) and item.cost == 0

@@ -270,15 +270,22 @@ class _Grouper:
             self.expand(g, node, coordinates, (), over)
 
     def _store_pieces(self, node: Node, reason: str) -> None:
-        boxes = [p.box for p in pieces_of(node, axes_of(node.results[0].type.shape, "q"))]
-        for k, box in enumerate(boxes):
-            extents = [stop - start for start, stop in box]
-            made = Group("row", self.new_axes(extents))
-            offsets = coordinates_of(made.axes, extents)
-            at = tuple(o + start for o, (start, _) in zip(offsets, box, strict=True))
+        """A kernel for each piece; those of one size, made of the same values, share one."""
+        pieces = pieces_of(node, axes_of(node.results[0].type.shape, "q"))
+        extents = [tuple(stop - start for start, stop in p.box) for p in pieces]
+        shared: dict[tuple[tuple[Size, ...], int], Group] = {}
+        for k, piece in enumerate(pieces):
+            source = node.operands[piece.operand]
+            leaves = 0 if source.producer is None or self.survey.opaque(source.producer) else self.survey.leaves[source]
+            made = shared.get((extents[k], leaves)) if leaves else None
+            if made is None or len(made.roots) >= MOST_ROOTS:
+                made = Group("row", self.new_axes(extents[k]))
+                shared[extents[k], leaves] = made
+            offsets = coordinates_of(made.axes, extents[k])
+            at = tuple(o + start for o, (start, _) in zip(offsets, piece.box, strict=True))
             made.roots.append(Root(node, at, k))
             self._record(made, node)
-            self._decided(made, "store", node, f"piece {k + 1} of {len(boxes)}, a kernel of its own", reason or _OTHERS)
+            self._decided(made, "store", node, f"piece {k + 1} of {len(pieces)}, a kernel of its own", reason or _OTHERS)
             probe = self.probe(made, node, [a.name for a in made.axes])
             piece_element(probe, pieces_of(node, at)[k], node.results[0].type)
 
