@@ -20,7 +20,18 @@ from tcc.lowering.combine import combined
 from tcc.lowering.cpu import unfolded
 from tcc.lowering.frame import Frame, Storage
 from tcc.lowering.mlir import ir
-from tcc.lowering.registers import Register, any_of, both, broadcast, either, integer, multiply, select, shuffle
+from tcc.lowering.registers import (
+    Register,
+    any_of,
+    both,
+    broadcast,
+    either,
+    integer,
+    known_bit,
+    multiply,
+    select,
+    shuffle,
+)
 from tcc.lowering.registers import constant as constant_register
 from tcc.lowering.tile import LANES, Coordinate, Tile
 from tcc.lowering.transpose import transposed
@@ -148,8 +159,12 @@ def load(frame: Frame, node: Load, guard: Tile | None) -> Tile:
         return _load_blocks(target, side, axes)
     parts: list[Register] = []
     for at in frame.grid(axes):
-        mask = _joined(mask_at(frame, varies, at), guard.at(at)[0] if guard is not None else None)
-        parts.append(_read(target, at, mask))
+        inside = None if guard is None else guard.at(at)[0]
+        known = None if inside is None else known_bit(inside)
+        if known is False:
+            parts.append(constant_register(node.dtype, 0))
+            continue
+        parts.append(_read(target, at, _joined(mask_at(frame, varies, at), None if known else inside)))
     return frame.tile(node.dtype, axes, parts)
 
 

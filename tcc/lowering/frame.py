@@ -26,12 +26,13 @@ from tcc.schedule.program import Call, Copy, Kernel
 @dataclass(frozen=True)
 class Axis:
     """A loop under way: copy ``u`` and lane ``l`` stand at iteration ``base + u·lanes + l``, where ``l``
-    counts the ``width`` lanes that one machine thread holds, as a vector."""
+    counts the ``width`` lanes that one machine thread holds, as a vector. ``start``: the base, where it is known."""
 
     base: ir.Value
     copies: int = 1
     lanes: int = 1
     width: int = 1
+    start: int | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from tcc.lowering.registers import (
     alike,
     broadcast,
     compare,
+    constant,
     i64,
     integer,
     lanes_of,
@@ -87,6 +88,11 @@ def lane_stride(frame: Frame, size: Size) -> Size | None:
 
 def shifted(frame: Frame, size: Size, coordinate: Coordinate) -> Size:
     """A (resolved) size in which each axis stands for copy 0 of its loop, for the given copies."""
+    places = [(s.name, frame.axes.get(s.name)) for s in dim.symbols(size)]
+    starts = {n: a.start for n, a in places if a is not None and a.start is not None and a.lanes == 1}
+    if starts:
+        size = dim.substitute(size, {n: start + coordinate.get(n, 0) for n, start in starts.items()})
+        coordinate = {n: copy for n, copy in coordinate.items() if n not in starts}
     for name, copy in coordinate.items():
         if copy == 0:
             continue
@@ -150,7 +156,11 @@ def nonnegative(frame: Frame, size: Size) -> Tile:
     parts: list[tuple[ir.Value, ...]] = []
     for at in frame.grid(axes):
         if not isinstance(stride, int) or stride == 0:
-            parts.append((compare("ge", evaluate(frame, size, at), integer(0)),))
+            moved = shifted(frame, size, {a: n for a, n in at.items() if a in frame.axes})
+            if isinstance(moved, int):
+                parts.append(constant(BOOL, moved >= 0))
+            else:
+                parts.append((compare("ge", evaluate(frame, size, at), integer(0)),))
             continue
         # size = first + stride·lane. Rising: lane ≥ -(first // stride); falling: lane < first // -stride + 1.
         rising = stride > 0

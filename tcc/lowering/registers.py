@@ -150,6 +150,23 @@ def invert(a: ir.Value) -> ir.Value:
     return arith.xori(a, splat(1, lanes_of(a), ir.IntegerType.get_signless(1)))
 
 
+def known_bit(value: ir.Value) -> bool | None:
+    """What an i1 is, as far as constants tell before they are folded."""
+    owner = value.owner
+    if isinstance(owner, ir.Block):
+        return None
+    name = owner.operation.name
+    if name == "arith.constant" and not is_vector(value):
+        return ir.IntegerAttr(owner.operation.attributes["value"]).value != 0
+    if name not in ("arith.andi", "arith.ori"):
+        return None
+    parts = [known_bit(v) for v in owner.operation.operands]
+    decisive = name == "arith.ori"
+    if decisive in parts:
+        return decisive
+    return None if None in parts else not decisive
+
+
 def any_of(values: Sequence[ir.Value]) -> ir.Value:
     """One i1: whether any lane of any of these bools is true."""
     joined = values[0]

@@ -79,7 +79,9 @@ class Split:
             rest = arith.andi(count, integer(step - 1)) if step & (step - 1) == 0 else arith.remui(count, integer(step))
             middle = subtract(hi, rest)
             left = None
-        if head is not None or bounds.extent is None or not dim.nonnegative(step - 1 - bounds.extent):
+        if head is None and bounds.extent == step and isinstance(loop.lo, int):
+            partials = self.pass_(lo, self.copies, None, partials, loop.lo)
+        elif head is not None or bounds.extent is None or not dim.nonnegative(step - 1 - bounds.extent):
             partials = for_loop(start, middle, step, partials, lambda i, now: self.pass_(i, self.copies, None, now))
         if left != 0:
             partials = self.remainder(middle, hi, left, partials)
@@ -99,14 +101,21 @@ class Split:
             frame.axes[self.loop.axis] = Axis(integer(0), self.copies, self.lanes, self.width)
             return [frame.shaped(t, known[n] | self.own) for t, n in zip(neutral, carry.names, strict=True)]
 
-    def pass_(self, base: ir.Value, copies: int, left: ir.Value | None, partials: list[list[Tile]]) -> list[list[Tile]]:
+    def pass_(
+        self,
+        base: ir.Value,
+        copies: int,
+        left: ir.Value | None,
+        partials: list[list[Tile]],
+        start: int | None = None,
+    ) -> list[list[Tile]]:
         """The body once, for ``copies`` copies; only ``left`` iterations, if given, are live.
 
-        ``partials`` have the loop's own copies when ``copies`` is more than one.
+        ``partials`` have the loop's own copies when ``copies`` is more than one. ``start`` is the base, if known.
         """
         frame, loop = self.frame, self.loop
         with frame.scope():
-            frame.axes[loop.axis] = Axis(self.placed(base), copies, self.lanes, self.width)
+            frame.axes[loop.axis] = Axis(self.placed(base), copies, self.lanes, self.width, start)
             tail = None if left is None else self.tail(left, copies)
             if tail is not None:
                 narrow_mask(frame, tail, inhabited=True)
@@ -156,6 +165,11 @@ class Split:
             return self.once(left, count, partials, lambda: self.pass_(middle, self.copies, count, partials))
         if (left is not None and left <= self.lanes) or self.copies == 1:
             return self.once(left, count, partials, lambda: self.into_copy(0, middle, count, partials))
+        if not self.loop.carries and left is not None:
+            # Vectors that are whole need no mask.
+            last = subtract(hi, integer(left % self.lanes))
+            for_loop(middle, last, self.lanes, [], lambda i, _: self.pass_(i, 1, None, []))
+            return self.pass_(last, 1, integer(left % self.lanes), []) if left % self.lanes else []
         if not self.loop.carries:
             for_loop(middle, hi, self.lanes, [], lambda i, _: self.pass_(i, 1, subtract(hi, i), []))
             return partials

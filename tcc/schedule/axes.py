@@ -146,27 +146,17 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
             space = _with_rows(space, best, rows, touches)
     else:
         rest = tuple(x for x in space if x is not best)
+        side = None if fused or reduce else _side(rest, best, width, touches)
         if fused:
             rest, best = _tiled(rest, best, width, touches, facts, fused)
+            space = (*rest, best)
+        elif side is not None:
+            space = _square(rest, side, best, width, {*seen.taken, *(x.name for x in rest)})
         else:
             copies = _copies(carries) if plan.reduce else 4
-            side = None if reduce else _side(rest, best, width, touches)
-            if side is not None:
-                taken = {*seen.taken, *(x.name for x in rest)}
-                space = _square(rest, side, best, width, taken)
-                chosen = Plan(parallel(space, reduce, element_cost(seen)), reduce, plan.unrolled)
-                seen.decisions += decisions(chosen, element_cost(seen))
-                return chosen
-            turn = _in_turn(rest, best, touches)
-            if turn is not None:
-                # All between the lanes' elements, in one iteration.
-                assert isinstance(turn.extent, int)
-                rest = (*(x for x in rest if x is not turn), replace(turn, copies=turn.extent))
-                copies = max(1, copies // turn.extent)
-            best = replace(best, lanes=width, copies=_at_most(copies, best.extent, width))
-            if reduce and not fused:
+            space = _with_turn(rest, replace(best, lanes=width), copies, touches, bool(reduce))
+            if reduce:
                 reduce = (*reduce[:-1], replace(reduce[-1], block=_block(reduce[-1].extent, SERIAL_BLOCK)))
-        space = (*rest, best)
     chosen = Plan(parallel(space, reduce, element_cost(seen)), reduce, plan.unrolled)
     seen.decisions += decisions(chosen, element_cost(seen))
     return chosen
@@ -324,6 +314,20 @@ def _side(rest: Sequence[PlanLoop], lanes: PlanLoop, width: int, touches: Sequen
         if any(coefficient(t.index, loop.name) == 1 for t in strided):
             return loop
     return None
+
+
+def _with_turn(
+    rest: tuple[PlanLoop, ...], lanes: PlanLoop, copies: int, touches: Sequence[Touch], reduces: bool
+) -> tuple[PlanLoop, ...]:
+    """The loops with some copies of the lanes' one, and in each all that lies between the lanes' elements."""
+    turn = _in_turn(rest, lanes, touches)
+    if turn is None:
+        return (*rest, replace(lanes, copies=_at_most(copies, lanes.extent, lanes.lanes)))
+    assert isinstance(turn.extent, int)
+    rest = tuple(x for x in rest if x is not turn)
+    lanes = replace(lanes, copies=_at_most(max(1, copies // turn.extent), lanes.extent, lanes.lanes))
+    turn = replace(turn, copies=turn.extent)
+    return (*rest, turn, lanes) if reduces else (*rest, lanes, turn)
 
 
 def _in_turn(rest: Sequence[PlanLoop], lanes: PlanLoop, touches: Sequence[Touch]) -> PlanLoop | None:

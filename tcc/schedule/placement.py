@@ -14,6 +14,7 @@ from tcc.ir.dim import Size
 from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Graph, Node, Value
 from tcc.schedule.decision import Decision
+from tcc.schedule.facts import NEAR
 from tcc.schedule.group import Axis, Group, Grouping, Root, Use, coordinates_of, plain_axes, whole
 from tcc.schedule.inline import may_inline
 from tcc.schedule.nests import Placeholders, axes_of, piece_element, pieces_of, splat
@@ -270,13 +271,15 @@ class _Grouper:
             self.expand(g, node, coordinates, (), over)
 
     def _store_pieces(self, node: Node, reason: str) -> None:
-        """A kernel for each piece; those of one size, made of the same values, share one."""
+        """A kernel for each piece; those of one size share one if they are made of the same values or alternate."""
         pieces = pieces_of(node, axes_of(node.results[0].type.shape, "q"))
         extents = [tuple(stop - start for start, stop in p.box) for p in pieces]
+        alternate = _alternate(extents, [p.box for p in pieces])
         shared: dict[tuple[tuple[Size, ...], int], Group] = {}
         for k, piece in enumerate(pieces):
             source = node.operands[piece.operand]
             leaves = 0 if source.producer is None or self.survey.opaque(source.producer) else self.survey.leaves[source]
+            leaves = -1 if alternate else leaves
             made = shared.get((extents[k], leaves)) if leaves else None
             if made is None or len(made.roots) >= MOST_ROOTS:
                 made = Group("row", self.new_axes(extents[k]))
@@ -285,7 +288,9 @@ class _Grouper:
             at = tuple(o + start for o, (start, _) in zip(offsets, piece.box, strict=True))
             made.roots.append(Root(node, at, k))
             self._record(made, node)
-            self._decided(made, "store", node, f"piece {k + 1} of {len(pieces)}, a kernel of its own", reason or _OTHERS)
+            self._decided(
+                made, "store", node, f"piece {k + 1} of {len(pieces)}, a kernel of its own", reason or _OTHERS
+            )
             probe = self.probe(made, node, [a.name for a in made.axes])
             piece_element(probe, pieces_of(node, at)[k], node.results[0].type)
 
@@ -335,3 +340,10 @@ class _Grouper:
                     seen.add(user)
                     stack.append(user)
         return False
+
+
+def _alternate(extents: Sequence[tuple[Size, ...]], boxes: Sequence[Sequence[tuple[Size, Size]]]) -> bool:
+    """Whether single elements of a few pieces follow each other in memory: one loop then writes whole lines."""
+    axes = [k for k in range(len(extents[0])) if len({box[k] for box in boxes}) > 1]
+    alike = len(set(extents)) == 1 and len(extents) <= NEAR and len(axes) == 1
+    return alike and all(e == 1 for e in extents[0][axes[0] :])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from tcc.errors import InternalError
 from tcc.ir.dim import symbol
-from tcc.ir.dtype import F32, I64
+from tcc.ir.dtype import BY_NAME, F32, I64
 from tcc.ir.scalar import Const, Name
 from tcc.lowering.module import Options, lower, to_llvm_ir
 from tcc.schedule.interpret import run_entry
@@ -17,6 +18,7 @@ from tcc.schedule.parse import parse
 from tcc.schedule.program import Kernel, Let, Load, Loop, Parameter, Position, Program, Store
 from tcc.schedule.verify import verify
 from tcc.targets.llvm import compile_outputs, host
+from tests.guarded import guarded
 from tests.lowering.running import FACTS, Machine
 
 RNG = np.random.default_rng(7)
@@ -501,3 +503,47 @@ def test_iterations_side_by_side_cannot_share_an_element() -> None:
         kernel = Kernel("k", (Parameter("y", I64, "update"),), (), (Loop("i", 0, 8, (store,), 4),))
         with pytest.raises(InternalError, match="side by side"):
             lower(Program((kernel,), ()), Options("p", FACTS))
+
+
+STRIDED = """
+kernel strided(X: {dtype} read, Y: {dtype} write, Z: {dtype} write; n)
+  for i in 0..n lanes {lanes} copies 2
+    let a = X[{load}]
+    Y[i] = a
+    for k in 0..{step} copies {step}
+      Z[{store}] = X[{load} - {phase} + k] + a
+entry f(n)
+  buffer x: {dtype}[{step}*n] argument
+  buffer y: {dtype}[n] argument
+  buffer z: {dtype}[{step}*n] argument
+  inputs x
+  outputs y, z
+  workspace 0
+  worker_bytes 0
+  body
+    call strided(x, y, z; n)
+"""
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("step", [2, 3, 5, 8])
+@pytest.mark.parametrize("dtype", ["u8", "i16", "f32", "f64"])
+def test_small_strides(dtype: str, step: int, turned: bool) -> None:
+    """Elements a few places apart, from both ends, in buffers between pages that may not be touched."""
+    phase = step - 1
+    first = f"{step}*n - {step}*i - {step}" if turned else f"{step}*i"
+    store = f"{first} + {phase} - k" if turned else f"{first} + k"
+    text = STRIDED.format(dtype=dtype, step=step, lanes=16, load=f"{first} + {phase}", phase=phase, store=store)
+    program = parse(text)
+    verify(program)
+    code = Machine(program)
+    for n, at_end in itertools.product((0, 1, 16, 31, 32, 33, 96, 100), (False, True)):
+        x = RNG.integers(0, 100, step * n).astype(BY_NAME[dtype].numpy)
+        z = guarded(np.zeros_like(x), writable=True)
+        y = guarded(np.zeros(n, x.dtype), writable=True)
+        status, _ = code.run("f", [guarded(x, at_end=at_end)], {"n": n}, [y, z])
+        rows = x.reshape(n, step)[::-1] if turned else x.reshape(n, step)
+        np.testing.assert_array_equal(y, rows[:, phase])
+        want = rows + rows[:, phase:]
+        np.testing.assert_array_equal(z, (want[:, ::-1][::-1] if turned else want).reshape(-1))
+        assert status == 0
