@@ -15,7 +15,7 @@ from tcc.lowering.carried import narrow_mask
 from tcc.lowering.device import Device
 from tcc.lowering.expression import evaluate
 from tcc.lowering.frame import Frame, Storage
-from tcc.lowering.mlir import ir, llvm, scf
+from tcc.lowering.mlir import arith, ir, llvm, scf
 from tcc.lowering.registers import any_of, both, compare, integer, invert
 from tcc.lowering.tile import Tile
 from tcc.schedule.program import (
@@ -160,15 +160,20 @@ def _switch(frame: Frame, statement: Switch) -> None:
             "a switch differs between iterations that run side by side", where=statement.location.place()
         )
     number = index.evaluate(frame, size, {})
-
-    def rest(first: int) -> None:
-        if first == len(cases) - 1:
-            block(frame, cases[first])
-            return
-        chosen = compare("eq", number, integer(first))
-        _branch(chosen, lambda: block(frame, cases[first]), lambda: rest(first + 1))
-
-    rest(0)
+    last = len(cases) - 1
+    if last == 0:
+        block(frame, cases[0])
+    elif last == 1:
+        _branch(compare("eq", number, integer(0)), lambda: block(frame, cases[0]), lambda: block(frame, cases[1]))
+    else:
+        # One operation: of nested branches MLIR's passes and LLVM's cost the square of their number. It
+        # becomes a switch on 32 bits, so what is beyond the last case is the last before it is cut.
+        case = arith.index_cast(ir.IndexType.get(), arith.minui(number, integer(last)))
+        op = scf.IndexSwitchOp([], case, range(last))
+        for place, body in zip((*op.case_blocks, op.default_block), cases, strict=True):
+            with ir.InsertionPoint(place):
+                block(frame, body)
+                scf.YieldOp([])
 
 
 def _alloc(frame: Frame, buffer: Buffer) -> None:

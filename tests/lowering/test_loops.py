@@ -475,6 +475,35 @@ entry f(n)
             assert not memory[start + n :].any()
 
 
+MANY = """
+kernel pick(x: f32 read, y: f32 write; which, n)
+  for i in 0..n
+    switch which
+{cases}
+entry f(n, which)
+  buffer x: f32[n] argument
+  buffer y: f32[n] argument
+  inputs x
+  outputs y
+  workspace 0
+  worker_bytes 0
+  body
+    call pick(x, y; which, n)
+"""
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_last_case_is_for_all_other_numbers(count: int) -> None:
+    cases = "".join(f"      case {k}\n        y[i] = x[i] + f32({k}.0)\n" for k in range(count))
+    code = machine(MANY.format(cases=cases))
+    # Nested branches would cost the compiler the square of their number.
+    assert code.text.count("switch i") == (count > 2)
+    x = floats(7)
+    for which in (*range(count), count, 1 << 32, -1):
+        _, (y,) = code.run("f", [x], {"n": 7, "which": which})
+        np.testing.assert_array_equal(y, x + np.float32(which if 0 <= which < count else count - 1))
+
+
 def test_lines_of_the_source_are_kept() -> None:
     text = PRODUCT.replace("C[i*n + j] = acc", "C[i*n + j] = acc  @1") + 'location 1 "/home/u/model.py" 12 "f"\n'
     written = to_llvm_ir(lower(parse(text), Options("p", FACTS, files={"/home/u/model.py": "model.py"})))
