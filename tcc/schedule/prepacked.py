@@ -70,8 +70,10 @@ def laid_out(
         whole = np.moveaxis(words.of_array(whole), -1, -2)
         layout += f", words of {words.count}"
     split = whole.reshape(*around, int(np.prod(whole.shape[len(around) : -1])), panels, wide)
-    laid = Constant.of(np.ascontiguousarray(np.moveaxis(split, -2, -3)), constant.name)
-    return replace(laid, layout=layout, source=constant.digest)
+    made = np.ascontiguousarray(np.moveaxis(split, -2, -3))
+    # Nobody else has it: a constant takes what is read-only as it is, and would copy it otherwise.
+    made.flags.writeable = False
+    return replace(Constant.of(made, constant.name), layout=layout, source=constant.digest)
 
 
 def in_several_forms(programs: Iterable[Program]) -> frozenset[str]:
