@@ -30,6 +30,7 @@ from tcc.ops import (
     rounding,
     scaled_dot_product,
     scattering,
+    searching,
     selection,
     slicing,
     sorting,
@@ -203,6 +204,9 @@ from tcc.ops.rounding import (
 from tcc.ops.scaled_dot_product import (
     attention,
 )
+from tcc.ops.searching import (
+    searchsorted,
+)
 from tcc.ops.selection import (
     clip,
     stop_gradient,
@@ -282,6 +286,7 @@ TABLE: Mapping[str, Op] = _table(
     pooling,
     unpooling,
     sorting,
+    searching,
     control,
     branching,
     nonlinear,
@@ -418,6 +423,7 @@ __all__ = [
     "scan",
     "scatter_add",
     "scatter_set",
+    "searchsorted",
     "sigmoid",
     "sign",
     "signbit",

@@ -21,7 +21,7 @@ from tcc.ir.forms import Opaque
 from tcc.ir.graph import Node
 from tcc.ir.scalar import Const, Expr, Name, apply
 from tcc.schedule import axes as planning
-from tcc.schedule import keys, network
+from tcc.schedule import keys, network, search
 from tcc.schedule.axes import PlanLoop
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.element import Emitted, KernelBuilder, Task
@@ -40,6 +40,10 @@ def emit(task: Task) -> list[Emitted]:
     node = task.node
     form = node.op.form
     assert isinstance(form, Opaque)
+    if form.program == "search":
+        kernel = KernelBuilder(task)
+        search.emit(kernel, node)
+        return [kernel.emitted()]
     if form.program not in SORTS:
         raise Unsupported(f"there is no loop program '{form.program}'", where=node.location.place())
     if node.operands[0].type.dtype.is_complex:

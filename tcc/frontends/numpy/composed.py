@@ -228,10 +228,8 @@ def _sinc(x: Any) -> Value:
     return ops.divide(ops.sin(turned), turned)
 
 
-def _searchsorted(a: Any, v: Any, side: str = "left") -> Value:
-    table, wanted = ops.value(a), ops.expand_dims(ops.value(v), -1)
-    before = ops.less(table, wanted) if side == "left" else ops.less_equal(table, wanted)
-    return ops.sum(before, -1)
+def _searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Value:
+    return ops.searchsorted(a if sorter is None else ops.take(a, sorter, axis=0), v, side)
 
 
 COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {
