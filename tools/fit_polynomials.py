@@ -283,14 +283,24 @@ def _fits() -> list[Fit]:
         )
     # For powers: a float's in doubles, a double's in pairs of them.
     row(
-        "log_short",
-        "log((1 + s)/(1 - s)) = 2·s + s·z·P(z), z = s²",
-        lambda z: (2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 2) / z,
-        lambda z: z / 2,
+        "log2_short",
+        "log2((1 + s)/(1 - s)) = s·P(z), z = s²",
+        lambda z: 2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z) / ln2,
+        lambda _: ln2 / 2,
         tiny,
         ((half - 1) / (half + 1)) ** 2,
         0,
-        38,
+        35,
+    )
+    row(
+        "exp2_short",
+        "exp2(r) = 1 + r·P(r)",
+        lambda r: (mp.mpf(2) ** r - 1) / r if r else ln2,
+        lambda r: r / mp.mpf(2) ** r,
+        -0.501,
+        0.501,
+        0,
+        28.5,
     )
     row(
         "exp_short",
@@ -335,7 +345,6 @@ def _constants() -> list[tuple[str, str, str, list[float]]]:
             rows.append((name, dtype, meaning, _parts(value, dtype, *bits)))
 
     row("ln2", "log(2): times an exponent, the first part is exact", mp.log(2), (15,), (41,))
-    row("log_2", "log(2)", mp.log(2), (), ())
     row("log2_e", "1/log(2)", 1 / mp.log(2), (24,), (53,))
     row("log10_2", "log10(2): times an exponent, the first part is exact", mp.log10(2), (15,), (41,))
     row("log10_e", "1/log(10)", 1 / mp.log(10), (24,), (53,))

@@ -51,6 +51,14 @@ def two_product(a: Lanes, b: Any) -> Pair:
     return Pair(product, low)
 
 
+def residual(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
+    """a - b·c, where that is small beside a and exact."""
+    if a.facts.fma:
+        return (-b).fma(c, a)
+    product = two_product(b, c)
+    return (a - product.high) - product.low
+
+
 def _halves(a: Lanes) -> tuple[Lanes, Lanes]:
     """Two parts of half the mantissa each."""
     large = a * (2.0 ** ((format_of(a).mantissa + 2) // 2) + 1)

@@ -84,6 +84,14 @@ def exp2(x: Lanes) -> Lanes:
     return scale(r.fma(polynomial("exp2", r), 1), n, bits(shifted))
 
 
+def exp2_of_normal(x: Lanes, name: str) -> Lanes:
+    """2^x where that is known to be a normal number, by the polynomial of that name."""
+    magic = format_of(x).magic
+    shifted = x + magic
+    r = x - (shifted - magic)
+    return (bits(r.fma(polynomial(name, r), 1)) + (bits(shifted) << format_of(x).mantissa)).bitcast(x.dtype)
+
+
 def expm1(x: Lanes) -> Lanes:
     """e^x - 1."""
     f = format_of(x)

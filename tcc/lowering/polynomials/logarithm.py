@@ -13,7 +13,8 @@ from tcc.lowering.lanes import Lanes
 from tcc.lowering.polynomials.double_word import Pair, fast_two_sum, two_product, two_sum
 from tcc.lowering.polynomials.format import bits, constant, format_of, polynomial
 
-_SQRT_HALF = {dt.F32: 0x3F3504F3, dt.F64: 0x3FE6A09E667F3BCD}
+SQRT_HALF = {dt.F32: 0x3F3504F3, dt.F64: 0x3FE6A09E667F3BCD}
+"""The bits of the least mantissas."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,12 @@ def decompose(x: Lanes) -> Decomposed:
     tiny = x < f.smallest_normal
     shift = f.mantissa + 1
     x = tiny.select(x * 2.0**shift, x)
-    biased = bits(x) + (f.one - _SQRT_HALF[x.dtype])
+    biased = bits(x) + (f.one - SQRT_HALF[x.dtype])
     # The exponent field as the low bits of a float, which is then an integer plus 2^mantissa.
     field = ((biased >> f.mantissa) | ((f.bias + f.mantissa) << f.mantissa)).bitcast(x.dtype)
     offset = 2.0**f.mantissa + f.bias
     e = field - tiny.select(x.const(offset + shift), x.const(offset))
-    m = ((biased & ((1 << f.mantissa) - 1)) + _SQRT_HALF[x.dtype]).bitcast(x.dtype)
+    m = ((biased & ((1 << f.mantissa) - 1)) + SQRT_HALF[x.dtype]).bitcast(x.dtype)
     return Decomposed(e, m)
 
 

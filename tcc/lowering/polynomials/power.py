@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from tcc.ir import dtype as dt
+from tcc.lowering.cpu import mantissas
 from tcc.lowering.lanes import Lanes
-from tcc.lowering.polynomials.double_word import Pair, add, fast_two_sum, multiply, two_product, two_sum
-from tcc.lowering.polynomials.exponential import exp_of_sum, normal_exp
+from tcc.lowering.polynomials.double_word import fast_two_sum, residual, two_product
+from tcc.lowering.polynomials.exponential import exp2_of_normal, exp_of_sum
 from tcc.lowering.polynomials.format import bits, clamp, constant, format_of, polynomial
-from tcc.lowering.polynomials.logarithm import decompose
+from tcc.lowering.polynomials.logarithm import SQRT_HALF, Decomposed, decompose
 
 
 def cbrt(x: Lanes) -> Lanes:
@@ -35,60 +36,69 @@ def cbrt(x: Lanes) -> Lanes:
 
 def power(x: Lanes, y: Lanes) -> Lanes:
     """x^y with C's rules for special values."""
-    magnitude = _power_in_doubles(x, y) if x.dtype == dt.F32 else _power_in_pairs(x.abs(), y)
-    inf = float("inf")
+    # So large an exponent gives 0, 1 or infinity already; it is even, as infinity counts, and overflows nowhere.
+    y = clamp(y, -(2.0**100), 2.0**100)
+    magnitude = _power_in_doubles(x, y) if x.dtype == dt.F32 else _power_in_pairs(x, y)
     # A negative number has powers with integers; the odd ones are negative.
     integer = y.trunc().eq(y)
     odd = integer & (y * 0.5).trunc().ne(y * 0.5)
     result = odd.select(magnitude.copysign(x), magnitude)
-    result = ((x < 0) & (x > -inf) & ~integer).select(float("nan"), result)
-    one = y.eq(0) | x.eq(1) | (x.eq(-1) & y.abs().eq(inf))
-    return one.select(1, result)
+    # From the least negative number to the greatest, as bits: their order is that of magnitudes.
+    f = format_of(x)
+    least = (1 << (x.bits - 1)) + 1
+    negative = bits(x) - least < ((2 * f.bias + 1) << f.mantissa) - 1
+    result = (negative & ~integer).select(float("nan"), result)
+    return (y.eq(0) | x.eq(1)).select(1, result)
 
 
-def _log_edges(x: Lanes, logarithm: Lanes) -> Lanes:
-    """``logarithm`` for positive finite ``x``; -inf for 0; inf and nan stay."""
-    logarithm = (x < float("inf")).select(logarithm, x)
-    return x.eq(0).select(-float("inf"), logarithm)
+def _split(x: Lanes) -> Decomposed:
+    """The magnitude decomposed, with the exponent -inf for 0, inf for infinity and nan for nan."""
+    found = mantissas.parts(x)
+    if found is not None:
+        e, m = found
+        high = m >= 2 * x.const(SQRT_HALF[x.dtype], format_of(x).bits).bitcast(x.dtype)
+        return Decomposed(high.select(e + 1, e), high.select(m * 0.5, m))
+    a, inf = x.abs(), float("inf")
+    d = decompose(a)
+    e = (a < inf).select(d.e, a)
+    return Decomposed(a.eq(0).select(-inf, e), d.m)
 
 
 def _power_in_doubles(x: Lanes, y: Lanes) -> Lanes:
     """\\|x\\|^y of floats. Doubles have so many bits more that the polynomials may be short."""
-    a = x.abs().widen(dt.F64)
-    d = decompose(a)
-    f = d.m - 1
+    d = _split(x)
+    f = (d.m - 1).widen(dt.F64)
     s = f / (f + 2)
-    z = s * s
-    logarithm = d.e.fma(constant("log_2", a)[0], s.fma(2, s * z * polynomial("log_short", z)))
-    product = _log_edges(a, logarithm) * y.widen(dt.F64)
-    return normal_exp(clamp(product, -200, 200), None, "exp_short").narrow(dt.F32)
+    logarithm = s.fma(polynomial("log2_short", s * s), d.e.widen(dt.F64))
+    return exp2_of_normal(clamp(logarithm * y.widen(dt.F64), -300, 300), "exp2_short").narrow(dt.F32)
 
 
-def _power_in_pairs(a: Lanes, y: Lanes) -> Lanes:
-    """a^y of positive doubles, by a logarithm of about 68 bits."""
-    d = decompose(a)
+def _power_in_pairs(x: Lanes, y: Lanes) -> Lanes:
+    """\\|x\\|^y of doubles, by a logarithm of about 65 bits."""
+    d = _split(x)
     f = d.m - 1
     # s = f/(2 + f) as a pair
-    below = two_sum(f, 2)
+    below = fast_two_sum(f.const(2), f)
     inverse = 1 / below.high
-    s_high = f * inverse
-    product = two_product(s_high, below.high)
-    s = fast_two_sum(s_high, (((f - product.high) - product.low) - s_high * below.low) * inverse)
-    # 2·s + s·z·(2/3 + z·P(z))
-    z = multiply(s, s)
-    third, rest = constant("two_thirds", a)
-    tail = z.high * polynomial("log_long", z.high)
-    factor = fast_two_sum(a.const(third), tail)
-    series = multiply(multiply(s, z), Pair(factor.high, factor.low + rest))
-    logarithm = add(Pair(s.high * 2, s.low * 2), series)
-    ln2, ln2_rest = constant("ln2", a)
-    exponent = two_product(d.e, ln2_rest)
-    # The larger addend comes first where the exponent is not 0; where it is, so are both its parts.
-    whole = add(fast_two_sum(d.e * ln2, exponent.high), logarithm)
-    # So large an exponent gives 0, 1 or infinity already, and overflows nowhere on the way.
-    y = clamp(y, -(2.0**100), 2.0**100)
-    product = two_product(y, _log_edges(a, whole.high))
-    low = y.fma(whole.low + exponent.low, product.low)
-    high = clamp(product.high, -800, 800)
+    s = f * inverse
+    s_low = (-below.low).fma(s, residual(f, s, below.high)) * inverse
+    # 2·s + s·z·(2/3 + z·P(z)), of which only the first terms have a low part
+    z = two_product(s, s)
+    z_low = (s + s).fma(s_low, z.low)
+    cube = two_product(s, z.high)
+    cube_low = s.fma(z_low, s_low.fma(z.high, cube.low))
+    third, rest = constant("two_thirds", x)
+    term = two_product(cube.high, third)
+    p = polynomial("log_long", z.high)
+    tail = z.high.fma(p, z_low.fma(p, rest))
+    series = fast_two_sum(s + s, term.high)
+    low = series.low + cube_low.fma(tail + third, s_low.fma(2, term.low))
+    # The larger addend comes first where the exponent is not 0; where it is, so is its multiple.
+    ln2, ln2_rest = constant("ln2", x)
+    whole = fast_two_sum(d.e * ln2, series.high)
+    low = cube.high.fma(tail, d.e.fma(ln2_rest, whole.low + low))
+    whole = fast_two_sum(whole.high, low)
+    product = two_product(y, (d.e.abs() < float("inf")).select(whole.high, d.e))
     # What is clamped, infinite or nan has no low part.
-    return exp_of_sum(high, (high.abs() < 800).select(low, 0))
+    low = (product.high.abs() < 800).select(y.fma(whole.low, product.low), 0)
+    return exp_of_sum(clamp(product.high, -800, 800), low)
