@@ -202,3 +202,13 @@ def test_a_scan_of_no_steps_computes_on_arrays() -> None:
     with tcc.eager():
         carry, ys = tcc.scan(lambda c, i: (c + table[0, i], {"y": c > 1}), 0, np.zeros(0, "i8"))
     assert (carry.dtype, carry.shape, ys["y"].dtype, ys["y"].shape) == (np.float64, (), np.bool_, (0,))
+
+
+def test_the_gradient_of_a_power_is_products():
+    @tcc.function(x="f32[n, 8]")
+    def derived(x):
+        return tcc.grad(lambda v: np.sum(v**3 + v**2.5))(x)
+
+    assert "pow(" not in str(tcc.trace(derived).lower("native"))
+    x = np.linspace(0, 2, 24, dtype=np.float32).reshape(3, 8)
+    np.testing.assert_allclose(derived(x), 3 * x**2 + 2.5 * x**1.5, rtol=1e-6)

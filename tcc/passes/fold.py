@@ -1,6 +1,7 @@
 """Constant folding: nodes whose operands are all literals become literals, by the ops' references.
 
-Of branches that a literal chooses from, the one chosen takes the place.
+Elementwise ops on constants that are one number throughout are computed once, and spread again. Of
+branches that a literal chooses from, the one chosen takes the place.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import numpy as np
 
 import tcc.ops as ops
 from tcc.ir import build, interpret
-from tcc.ir.forms import Control
+from tcc.ir.forms import Control, Elementwise
 from tcc.ir.graph import Graph, Node, Value
+from tcc.ir.op import Array
+from tcc.passes.rewrite import uniform
 
 
 @dataclass(frozen=True)
@@ -35,19 +38,30 @@ class Fold:
             branches: tuple[Graph, ...] = node.attributes["branches"]
             index = int(constants[0].array)
             return build.inline(branches[index if 0 <= index < len(branches) else -1], operands[1:], self._change)
-        arrays = [c.array for c in constants if c is not None]
-        if not operands or len(arrays) < len(operands) or isinstance(node.op.form, Control):
+        if not operands or isinstance(node.op.form, Control):
             return None
-        total = sum(a.size for a in arrays)
-        for result in node.results:
-            size = result.type.size
-            if not isinstance(size, int) or size > min(self.limit, max(total, self.growth)):
-                return None
+        arrays = [c.array for c in constants if c is not None]
         if any(interpret.is_symbolic(value) for value in node.attributes.values()):
             return None
-        with np.errstate(all="ignore"):
-            results = interpret.run_node(build.with_operands(node, operands), arrays, {})
-        return [ops.literal(a) for a in results]
+        if len(arrays) == len(operands) and self._worth(node, sum(a.size for a in arrays)):
+            return [ops.literal(a) for a in _computed(node, operands, arrays)]
+        if not isinstance(node.op.form, Elementwise):
+            return None
+        numbers = [np.asarray(n) for v in operands if (n := uniform(v)) is not None]
+        if len(numbers) < len(operands):
+            return None
+        results = _computed(node, tuple(map(ops.literal, numbers)), numbers)
+        return [ops.broadcast_to(ops.literal(a), v.type.shape) for a, v in zip(results, node.results, strict=True)]
+
+    def _worth(self, node: Node, total: int) -> bool:
+        """Whether the results of operands of so many elements together are small enough."""
+        sizes = [v.type.size for v in node.results]
+        return all(isinstance(n, int) and n <= min(self.limit, max(total, self.growth)) for n in sizes)
+
+
+def _computed(node: Node, operands: tuple[Value, ...], arrays: Sequence[Array]) -> tuple[Array, ...]:
+    with np.errstate(all="ignore"):
+        return interpret.run_node(build.with_operands(node, operands), arrays, {})
 
 
 fold = Fold()

@@ -125,12 +125,34 @@ POWERS = (
     Rule("x ** 2.0 → x * x", ("power", "x", 2), lambda m: ops.square(m["x"]), "float", tolerance=1),
     Rule("x ** 3 → x * x * x", ("power", "x", 3), lambda m: _cube(m["x"]), INTEGER),
     Rule("x ** 3.0 → x * x * x", ("power", "x", 3), lambda m: _cube(m["x"]), "float", tolerance=2),
+    Rule("x ** 4.0 → x² * x²", ("power", "x", 4), lambda m: ops.square(ops.square(m["x"])), "float", tolerance=2),
+    Rule("x ** 0.5 → √x", ("power", "x", 0.5), lambda m: _root(m["x"]), "float", tolerance=1),
+    Rule("x ** -0.5 → 1/√x", ("power", "x", -0.5), lambda m: ops.reciprocal(_root(m["x"])), "float", tolerance=2),
+    Rule(
+        "x ** 1.5 → |x| * √x",
+        ("power", "x", 1.5),
+        lambda m: ops.multiply(ops.abs(m["x"]), _root(m["x"])),
+        "float",
+        tolerance=2,
+    ),
+    Rule(
+        "x ** 2.5 → x * x * √x",
+        ("power", "x", 2.5),
+        lambda m: ops.multiply(ops.square(m["x"]), _root(m["x"])),
+        "float",
+        tolerance=2,
+    ),
     Rule("x ** -1.0 → reciprocal(x)", ("power", "x", -1), lambda m: ops.reciprocal(m["x"]), "float", tolerance=1),
 )
 
 
 def _cube(x: Value) -> Value:
     return ops.multiply(ops.square(x), x)
+
+
+def _root(x: Value) -> Value:
+    """The power of ½: that of -inf is inf, and that of -0.0 is 0.0."""
+    return ops.where(ops.equal(x, -np.inf), np.inf, ops.add(ops.sqrt(x), 0.0))
 
 
 def _idempotent(name: str, dtypes: str) -> Rule:
