@@ -31,3 +31,39 @@ def test_sort_and_argsort(dtype: str) -> None:
         stable = np.argsort(x, axis=1, kind="stable")
         np.testing.assert_array_equal(order, stable, f"{dtype}, {n}")
         np.testing.assert_array_equal(values, np.take_along_axis(x, stable, 1), f"{dtype}, {n}")
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64", "i16", "u64"])
+@pytest.mark.parametrize("n", [2, 3, 16, 25, 100])
+def test_many_short_rows(dtype: str, n: int) -> None:
+    """Of one length: along memory and across it, a whole number of vectors of rows or not."""
+
+    @tcc.function(x=f"{dtype}[b, {n}]", y=f"{dtype}[2, {n}, 19]", z=f"{dtype}[4, 8, {n}]")
+    def all_of_them(x, y, z):
+        return [(np.sort(v, axis=k), np.argsort(v, axis=k)) for v, k in ((x, 1), (y, 1), (z, 2))]
+
+    rng = np.random.default_rng(n)
+    kind = np.dtype({"f": "float", "i": "int", "u": "uint"}[dtype[0]] + dtype[1:])
+
+    def made(*shape: int) -> np.ndarray:
+        x = (rng.integers(-9, 9, shape) if kind.kind != "u" else rng.integers(0, 18, shape)).astype(kind)
+        if kind.kind == "f":
+            x[rng.random(shape) < 0.1] = np.nan
+            x[rng.random(shape) < 0.1] = -np.inf
+            x[rng.random(shape) < 0.1] = -0.0
+        return x
+
+    for b in (0, 1, 7, 16, 53):
+        given = (made(b, n), made(2, n, 19), made(4, 8, n))
+        for x, axis, (values, order) in zip(given, (1, 1, 2), all_of_them(*given), strict=True):
+            stable = np.argsort(x, axis=axis, kind="stable")
+            np.testing.assert_array_equal(order, stable)
+            np.testing.assert_array_equal(values, np.take_along_axis(x, stable, axis))
+
+
+def test_rows_that_are_as_many_as_lanes_are_sorted_side_by_side() -> None:
+    @tcc.function(x="f64[64, 16]")
+    def rows(x):
+        return np.sort(x, axis=1)
+
+    assert "for stage" not in str(tcc.trace(rows).lower("native"))

@@ -7,12 +7,13 @@ from itertools import product
 import numpy as np
 import pytest
 
+from tcc.ir import dim
 from tcc.ir import dtype as dtypes
 from tcc.ir.scalar import Name
 from tcc.schedule import keys, network
 
 
-@pytest.mark.parametrize("count", [2, 4, 8, 16])
+@pytest.mark.parametrize("count", [2, 3, 4, 7, 8, 11, 13, 16])
 def test_the_network_sorts_every_sequence_of_two_values(count: int) -> None:
     """Then it sorts all sequences: Knuth's 0-1 principle (volume 3, 5.3.4, theorem Z)."""
     rows = np.array(list(product((0, 1), repeat=count)))
@@ -37,3 +38,12 @@ def test_keys_are_signed_integers_and_come_back(dtype: str) -> None:
     assert key.dtype == keys.key_dtype(element.dtype)
     assert key.dtype.kind == "int"
     assert keys.from_key(key, element.dtype).dtype == element.dtype
+
+
+@pytest.mark.parametrize(("dtype", "length", "parts"), [("f32", 1000, 1), ("u16", 9, 1), ("f64", 9, 2), ("u32", 9, 2)])
+def test_keys_and_positions_are_one_integer_where_both_have_room(dtype: str, length: int, parts: int) -> None:
+    assert len(keys.Entries.of(dtypes.parse(dtype), True, length).dtypes) == parts
+
+
+def test_a_row_of_unknown_length_may_have_more_positions() -> None:
+    assert len(keys.Entries.of(dtypes.F32, True, dim.symbol("n")).dtypes) == 2
