@@ -45,7 +45,7 @@ def found(chain: Chain, grouping: Grouping) -> Band | None:
             return None
         for at in root.coordinates:
             names = plain_axes((at,)) or ()
-            if len(names) == 1 and names[0] not in {line[0] for line in chain.lines}:
+            if len(names) == 1 and names[0] not in {line.names[0] for line in chain.lines}:
                 band = _along(chain, grouping, names[0])
                 if band is not None:
                     return band
@@ -58,7 +58,7 @@ def _along(chain: Chain, grouping: Grouping, column: str) -> Band | None:
     if axes is None:
         return None
     shifts: list[Size] = []
-    for g, axis, line in zip(chain.members, axes, chain.lines[-1], strict=True):
+    for g, axis, line in zip(chain.members, axes, chain.lines[-1].names, strict=True):
         elements = _Elements(grouping, g, {}, axis)
         parts = [e for node, at in _reducing(g, axis) for e in elements.reduced(node, at)]
         parts += [elements.element(v, r.coordinates) for r in g.roots for v in r.node.results]
@@ -95,7 +95,7 @@ def _reducing(g: Group, axis: str) -> list[tuple[Node, Coordinates]]:
 def _holds(chain: Chain, grouping: Grouping, axes: Sequence[str], shift: Size) -> bool:
     """Whether nothing of the columns beyond ``shift`` is used: each reduction over them takes its identity there."""
     fills: dict[Value, Number] = {}
-    for g, axis, line in zip(chain.members, axes, chain.lines[-1], strict=True):
+    for g, axis, line in zip(chain.members, axes, chain.lines[-1].names, strict=True):
         elements, folding = _Elements(grouping, g, fills, axis), _Folding(line, axis, shift)
         for node, coordinates in _reducing(g, axis):
             nest = grouping.items[node].nest

@@ -281,16 +281,16 @@ class _Grouper:
             leaves = 0 if source.producer is None or self.survey.opaque(source.producer) else self.survey.leaves[source]
             leaves = -1 if alternate else leaves
             made = shared.get((extents[k], leaves)) if leaves else None
+            choice = "by the kernel of another one"
             if made is None or len(made.roots) >= MOST_ROOTS:
+                choice = "a kernel of its own"
                 made = Group("row", self.new_axes(extents[k]))
                 shared[extents[k], leaves] = made
             offsets = coordinates_of(made.axes, extents[k])
             at = tuple(o + start for o, (start, _) in zip(offsets, piece.box, strict=True))
             made.roots.append(Root(node, at, k))
             self._record(made, node)
-            self._decided(
-                made, "store", node, f"piece {k + 1} of {len(pieces)}, a kernel of its own", reason or _OTHERS
-            )
+            self._decided(made, "store", node, f"piece {k + 1} of {len(pieces)}, {choice}", reason or _OTHERS)
             probe = self.probe(made, node, [a.name for a in made.axes])
             piece_element(probe, pieces_of(node, at)[k], node.results[0].type)
 

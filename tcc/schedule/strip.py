@@ -76,6 +76,8 @@ class _Strips(BlockBuilder):
 
     def _rows(self) -> int:
         """Rows of a block: whole tiles of a product."""
+        if self.chain.within > 1:
+            return max(1, ROWS // self.chain.within)
         facts = self.task.facts
         wide = facts.lanes(F32) * (3 if facts.registers >= 32 else 2)
         return wide * -(-ROWS // wide)
@@ -84,7 +86,7 @@ class _Strips(BlockBuilder):
         """Additions for one row, about."""
         total: Size = 0
         for k, g in enumerate(self.chain.members):
-            names = {line[k] for line in self.chain.lines}
+            names = {line.names[k] for line in self.chain.lines}
             total = total + dim.product(a.extent for a in g.axes if a.name not in names)
         return total
 
@@ -104,21 +106,31 @@ class _Strips(BlockBuilder):
     def _member(self, number: int, places: Sequence[Size], most: int, count: Size) -> Block:
         """A member's loops for one block: its lines stand at ``places``, the last one goes on for ``count`` rows."""
         chain, task = self.chain, self.task
-        g, names = chain.members[number], [line[number] for line in chain.lines]
-        rows = Axis(f"{names[-1]}_rows", count)
-        at = dict(zip(names, places, strict=True))
-        at[names[-1]] = at[names[-1]] + rows.symbol
-        axes = {names[-1]: rows}
+        g, names = chain.members[number], [line.names[number] for line in chain.lines]
+        scales = [line.scales[number] for line in chain.lines]
+        at: dict[str, Size] = {}
+        axes: dict[str, Axis] = {}
+        for name, scale, place, turns in zip(names, scales, places, (*(1 for _ in names[1:]), count), strict=True):
+            at[name] = scale * place
+            if scale > 1 or name == names[-1]:
+                extent = turns
+                if scale > 1:
+                    extent = dim.minimum(scale * turns, g.extent(name) - scale * place)
+                    upper = scale * (most if name == names[-1] else 1)
+                    extent = self.sized(extent, self.at, "rows", 1, upper)
+                    self.most.update((s.name, upper) for s in dim.symbols(extent) if extent == dim.of_atom(s))
+                axes[name] = Axis(f"{name}_rows", extent)
+                at[name] = at[name] + axes[name].symbol
         if self.band is not None:
             column = self.band.axes[number]
             axes[column] = Axis(f"{column}_seen", self.seen)
             at[column] = axes[column].symbol
-        self._box(g, names, places, most)
+        self._box(number, places, most)
         group = Group(
             g.kind,
             [axes.get(a.name, a) for a in g.axes if a.name in axes or a.name not in names],
             None if g.reduced is None else tuple(axes[n].name if n in axes else n for n in g.reduced),
-            [Root(r.node, _placed(r.coordinates, at)) for r in g.roots],
+            [Root(r.node, _placed(r.coordinates, at), r.piece) for r in g.roots],
             [(n, _placed(c, at)) for n, c in g.reductions],
             g.unrolled,
             decisions=chain.decisions,
@@ -145,18 +157,20 @@ class _Strips(BlockBuilder):
             self.parameters[p.name] = p if known.access == p.access else replace(p, access="update")
         return self._in_place(number, group, body)
 
-    def _box(self, g: Group, names: Sequence[str], places: Sequence[Size], most: int) -> None:
+    def _box(self, number: int, places: Sequence[Size], most: int) -> None:
         """Room for the block's part of what a member makes."""
-        for root in g.roots:
+        names = [line.names[number] for line in self.chain.lines]
+        scales = [line.scales[number] for line in self.chain.lines]
+        for root in self.chain.members[number].roots:
             for value in root.node.results:
-                if value not in self.chain.local:
+                if value not in self.chain.local or value in self.local:
                     continue
                 known = [plain_axes((c,)) or ("",) for c in root.coordinates]
                 lines = [names.index(n) if n in names else None for (n,) in known]
                 block = lines.index(len(names) - 1)
-                origin = tuple(0 if n is None else places[n] for n in lines)
-                extents = [e if n is None else 1 for n, e in zip(lines, value.type.shape, strict=True)]
-                extents[block] = most
+                origin = tuple(0 if n is None else scales[n] * places[n] for n in lines)
+                extents = [e if n is None else scales[n] for n, e in zip(lines, value.type.shape, strict=True)]
+                extents[block] = scales[-1] * most
                 order = list(range(len(lines)))
                 if self.chain.turned:
                     order.append(order.pop(block))
@@ -171,6 +185,8 @@ class _Strips(BlockBuilder):
         """Boxes over those that are read for the last time by this member, at the same places."""
         later = {v for g in self.chain.members[number + 1 :] for v in g.reads}
         dying = [v for v in self.chain.members[number].reads if v in self.local and v not in later]
+        if any(r.piece is not None for r in group.roots):
+            return body
         for root in group.roots:
             for value in root.node.results:
                 for operand in dying:

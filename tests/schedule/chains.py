@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tcc import ops
+from tcc.ir import dim
+from tcc.ops import slicing
 
 Q, K, V = "f32[h, n, 12]", "f32[h, m, 12]", "f32[h, m, 12]"
 
@@ -27,6 +29,18 @@ def windowed(x: Any, a: Any, b: Any) -> Any:
     return ops.matmul(ops.where(ops.less(columns, ops.add(rows, 3)), ops.tanh(scores), 0), b)
 
 
+def in_pairs(x: Any, k: Any) -> Any:
+    """Two sums of each two rows, their products, and two sums of these again; the last row may have no other."""
+    n, width = x.type.shape
+    pairs = dim.ceildiv(n, 2)
+    room = slicing.pad_to(x, (0, 0), (2 * pairs, width))
+    one, other = (slicing.part(room, 0, start, pairs, 2) for start in (0, 1))
+    found = ops.matmul(ops.stack([ops.subtract(one, other), ops.add(one, other)]), k)
+    a, b = (ops.reshape(slicing.part(found, 0, start, 1), found.type.shape[1:]) for start in (0, 1))
+    results = ops.transpose(ops.stack([ops.tanh(ops.add(a, b)), ops.tanh(ops.subtract(a, b))]), (1, 0, 2))
+    return slicing.part(ops.reshape(results, (2 * pairs, found.type.shape[-1])), 0, 0, n)
+
+
 CASES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "attention": (ops.attention, (Q, K, V)),
     "causal": (lambda q, k, v: ops.attention(q, k, v, causal=True), (Q, K, V)),
@@ -38,5 +52,6 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "weights": (with_weights, (Q, K, V)),
     "layers": (layers, ("f32[n, 12]", "f32[12, 16]", "f32[16, 5]")),
     "windowed": (windowed, ("f32[n, 12]", "f32[12, m]", "f32[m, 5]")),
+    "pairs": (in_pairs, ("f32[n, 12]", "f32[2, 12, 16]")),
     "logits": (lambda x, w: ops.softmax(ops.matmul(x, w)), ("f32[n, 6]", "f32[6, m]")),
 }
