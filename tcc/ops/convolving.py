@@ -215,7 +215,9 @@ CONVOLUTION = Op(
     name="convolution",
     doc="Sums of products of a kernel (…, I, O) with the elements of x (N, …, C) under it, as it slides over the"
     " spatial axes. ``padding`` is (low, high) for each; negative cuts off. ``lhs_dilation`` spreads x,"
-    " ``rhs_dilation`` the kernel. In ``groups``, each part of C/groups input channels makes O/groups output channels.",
+    " ``rhs_dilation`` the kernel. In ``groups``, each part of C/groups input channels makes O/groups output channels."
+    " Windows of three elements side by side are computed in tiles of two results where that is faster (Winograd's"
+    " F(2, 3), f32 and f64 only): an infinity or a nan in x then reaches all results of a tile.",
     operands=("x: int|uint|float|complex", "kernel: int|uint|float|complex"),
     infer=_type,
     form=Window("convolution", _nest),

@@ -58,7 +58,8 @@ class Rule:
 
     ``dtypes`` are the kinds that the variables without one of their own may have. ``tolerance`` is
     the allowed difference in units in the last place; 0 means the same bits (any nan being equal to
-    any other). ``samples`` are what the row is tested on: the shape of the variables, then the
+    any other). ``finite``: it holds for finite values whose sums are finite too; an infinity or a nan may reach more
+    results than before. ``samples`` are what the row is tested on: the shape of the variables, then the
     attributes of each op in the pattern's order.
     """
 
@@ -68,6 +69,7 @@ class Rule:
     dtypes: str = "bool int uint float complex"
     guard: Callable[[Match], bool] = lambda _: True
     tolerance: float = 0.0
+    finite: bool = False
     samples: tuple[tuple[Any, ...], ...] = (((3, 4),),)
 
 

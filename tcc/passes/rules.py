@@ -1,7 +1,8 @@
 """Algebraic rules as rows: what is on the left of the arrow becomes what is on the right.
 
 A row never changes a result: not the sign of a zero, not a nan, not an infinity, unless it states a
-tolerance. So ``x + 0`` is ``x`` for integers only (-0.0 + 0.0 is 0.0), and ``x - x`` is not 0 for floats.
+tolerance, or that it is for finite values. So ``x + 0`` is ``x`` for integers only (-0.0 + 0.0 is 0.0), and
+``x - x`` is not 0 for floats.
 A test takes every row's pattern, and compares it with its result on random and edge values.
 """
 

@@ -11,6 +11,7 @@ from tcc.ir import build, dim
 from tcc.ir.graph import Value
 from tcc.ops import convolving, slicing
 from tcc.ops.operands import node
+from tcc.passes import winograd
 from tcc.passes.rewrite import Match, Rule, uniform
 
 
@@ -94,6 +95,19 @@ WINDOWS: tuple[Rule, ...] = (
             ((3, 3, 3, 3), {**_NOTHING, "padding": ((1, 1), (0, 2)), "lhs_dilation": (2, 1)}),
             ((3, 3, 3, 3), {**_NOTHING, "padding": ((2, 0), (1, 1)), "lhs_dilation": (3, 2)}),
             ((4, 4, 4, 4), {**_NOTHING, "padding": ((-1, 3), (2, 1)), "lhs_dilation": (2, 3)}),
+        ),
+    ),
+    Rule(
+        "convolution(x) → products of tiles",
+        ("convolution", "x", "k"),
+        winograd.tiled,
+        "f32 f64",
+        guard=winograd.pays,
+        tolerance=16,
+        finite=True,
+        samples=(
+            ((3, 3, 32, 32), {**_NOTHING, "padding": ((1, 1), (0, 2))}),
+            ((3, 3, 32, 32), {**_NOTHING, "padding": ((2, 1), (1, 1))}),
         ),
     ),
     # Inside of the sums there is then nothing to ask: they are plain ones, of products with a neighbourhood.

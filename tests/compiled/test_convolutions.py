@@ -40,13 +40,27 @@ CASES: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "depthwise_strided": ("[1, 9, 9, 16]", (5, 5, 1, 32), {"padding": 2, "strides": 2, "groups": 16}),
     "line": ("[3, 40, 6]", (5, 6, 18), {"padding": (2,), "strides": 3}),
     "volume": ("[1, 5, 6, 7, 3]", (3, 2, 3, 3, 16), SAME),
+    "tiles": ("[2, 8, 10, 16]", (3, 3, 16, 24), SAME),
+    "tiles_odd": ("[1, 15, 17, 33]", (3, 3, 33, 47), SAME),
+    "tiles_cut": ("[2, 9, 14, 16]", (3, 3, 16, 17), {"padding": ((-1, 0), (2, -3))}),
+    "tiles_line": ("[3, 41, 18]", (3, 18, 16), {"padding": (1,)}),
+    "tiles_across": ("[2, 5, 13, 16]", (1, 3, 16, 16), {"padding": ((1, 0), (2, 2))}),
+    "tiles_down": ("[2, 13, 5, 16]", (3, 1, 16, 16), {}),
+    "blocks": ("[2, 29, 31, 32]", (3, 3, 32, 40), SAME),
+    "blocks_of_samples": ("[33, 7, 9, 32]", (3, 3, 32, 32), SAME),
+    "blocks_wide": ("[1, 5, 203, 32]", (3, 3, 32, 32), SAME),
+    "blocks_line": ("[2, 611, 32]", (3, 32, 48), SAME),
     "sizes": ("[n, h, w, 8]", (3, 3, 8, 24), SAME),
+    "sizes_tiles": ("[n, h, w, 32]", (3, 3, 32, 24), SAME),
+    "sizes_tiles_plain": ("[n, h, w, 16]", (3, 3, 16, 33), {}),
+    "sizes_tiles_width": ("[1, 9, w, 16]", (3, 3, 16, 16), SAME),
+    "sizes_tiles_across": ("[n, h, w, 16]", (1, 3, 16, 16), SAME),
     "sizes_strided": ("[n, h, w, 7]", (3, 5, 7, 17), {"padding": 2, "strides": (2, 1)}),
     "sizes_plain": ("[n, h, w, 3]", (2, 2, 3, 33), {}),
     "sizes_depthwise": ("[n, h, w, 16]", (3, 3, 1, 16), {**SAME, "groups": 16}),
     "sizes_grouped": ("[1, h, w, 16]", (3, 3, 8, 32), {"padding": 1, "groups": 2}),
 }
-SIZES = [(0, 4, 5), (1, 0, 3), (1, 1, 1), (1, 2, 1), (1, 1, 7), (1, 5, 6), (2, 7, 13), (3, 9, 8)]
+SIZES = [(0, 4, 5), (1, 0, 3), (1, 1, 1), (1, 2, 1), (1, 1, 7), (1, 5, 6), (2, 7, 13), (3, 9, 8), (1, 33, 201)]
 
 
 def kernel(shape: tuple[int, ...]) -> Any:
@@ -100,7 +114,7 @@ def sized(spec: str, size: tuple[int, int, int]) -> tuple[int, ...]:
 
 
 def cases() -> list[tuple[str, tuple[int, int, int]]]:
-    return [(n, s) for n, (spec, _, _) in CASES.items() for s in (SIZES if "h" in spec else SIZES[:1])]
+    return [(n, s) for n, (spec, _, _) in CASES.items() for s in (SIZES if "w" in spec else SIZES[:1])]
 
 
 @pytest.mark.parametrize(("case", "size"), cases(), ids=str)

@@ -24,6 +24,15 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SEEDS = range(1000, 1060)
 SIZES = {"n": 1037, "m": 517}
 
+
+def in_tiles(x: Value) -> Value:
+    """A convolution of 16 channels, in tiles whose last ones are cut."""
+    channels = np.linspace(-1, 1, 16).astype(x.type.dtype.numpy)
+    image = ops.multiply(ops.reshape(x, (1, *x.type.shape, 1)), channels)
+    kernel = np.random.default_rng(2).normal(size=(3, 3, 16, 17)).astype(x.type.dtype.numpy)
+    return ops.convolution(image, kernel, padding="SAME")
+
+
 KERNELS: dict[str, Callable[[Value], Value]] = {
     "sum_all": lambda x: ops.sum(x),
     "sum_rows": lambda x: ops.sum(x, axis=1),
@@ -34,6 +43,7 @@ KERNELS: dict[str, Callable[[Value], Value]] = {
     "running": lambda x: ops.cumsum(x, 1),
     "curve": lambda x: ops.multiply(ops.tanh(x), ops.exp(ops.sin(x))),
     "gelu": lambda x: ops.gelu(x),
+    "tiles": in_tiles,
     "power": lambda x: ops.power(ops.abs(x), 1.7),
 }
 

@@ -104,7 +104,7 @@ def test_row_means_the_same(rule: Rule) -> None:
         rng = np.random.default_rng(zlib.crc32(rule.name.encode()))
         for _ in range(8):
             count = int(np.prod(made.shape))
-            wild = "dot_general" not in repr(rule.pattern)
+            wild = "dot_general" not in repr(rule.pattern) and not rule.finite
             arrays = []
             for value in graph.inputs:
                 own = value.type.dtype

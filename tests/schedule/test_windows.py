@@ -71,3 +71,57 @@ def test_a_large_weight_is_stored_in_panels_only() -> None:
     np.testing.assert_array_equal(panels[1], k.reshape(288, 100)[:, 48:96])
     np.testing.assert_array_equal(panels[2, :, :4], k.reshape(288, 100)[:, 96:])
     assert not panels[2, :, 4:].any()
+
+
+def test_tiles_of_windows_go_through_one_kernel_in_blocks() -> None:
+    """Winograd's transforms and products for a block of tiles after the other; the last ones of odd sizes are cut."""
+    k = weight(3, 3, 16, 20)
+
+    def layer(x: Value) -> Value:
+        return ops.maximum(ops.convolution(x, k, padding="SAME"), 0)
+
+    for sizes in (
+        {"n": 2, "h": 5, "w": 3},
+        {"n": 1, "h": 2, "w": 7},
+        {"n": 1, "h": 1, "w": 1},
+        {"n": 0, "h": 3, "w": 2},
+    ):
+        program = scheduled(layer, "f32[n, h, w, 16]", sizes=sizes)
+        assert len(program.kernels) == 1
+        assert program.entries[0].workspace == 0
+
+
+def test_blocks_are_of_rows_of_tiles_where_a_row_is_short() -> None:
+    k = weight(3, 3, 16, 16)
+    program = scheduled(lambda x: ops.convolution(x, k, padding="SAME"), "f32[3, n, 9, 16]", sizes={"n": 11})
+    assert len(program.kernels) == 1
+    # Twelve rows of five tiles.
+    assert "12*block0" in to_text(program)
+
+
+def test_a_single_block_is_not_left_to_one_worker() -> None:
+    k = weight(3, 3, 96, 96)
+    module = map_functions(module_of(lambda x: ops.convolution(x, k, padding="SAME"), ["f32[1, 14, 16, 96]"]), simplify)
+    facts = Facts(32, 16, l2=1 << 18)
+    assert [n.name.split("_")[-1] for n in schedule(module, facts).kernels] == [
+        "concatenate",
+        "general",
+        "concatenate",
+        "reshape",
+    ]
+
+
+def test_sums_of_the_same_elements_are_stored_together() -> None:
+    def layer(x: Value) -> Value:
+        a, b = ops.exp(x), ops.tanh(x)
+        return ops.stack([ops.add(a, b), ops.subtract(a, b), ops.multiply(a, b)])
+
+    (kernel,) = scheduled(layer, "f32[5, 40]").kernels
+    assert to_text(kernel).count("exp(") == 1
+
+
+def test_unlike_pieces_are_stored_apart() -> None:
+    def layer(x: Value, y: Value) -> Value:
+        return ops.concatenate([ops.exp(x), ops.tanh(y), ops.exp(x)])
+
+    assert len(scheduled(layer, "f32[5, 40]", "f32[5, 40]").kernels) == 2
