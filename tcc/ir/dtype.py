@@ -103,9 +103,19 @@ def parse(name: str) -> DType:
 
 
 def of(dtype: Any) -> DType:
-    """The dtype of anything NumPy understands as one, or a `DType` itself."""
+    """The dtype of anything NumPy understands as one, or a `DType` itself; names as `parse` takes them.
+
+    UserError for the names that count bits here and bytes in NumPy: ``i8`` and ``u8``.
+    """
     if isinstance(dtype, DType):
         return dtype
+    if isinstance(dtype, str) and dtype in ("i8", "u8"):
+        kind = BY_NAME[dtype].kind
+        raise UserError(
+            f"the dtype '{dtype}' has two meanings",
+            why=f"NumPy's '{dtype}' has eight bytes, that of a type such as '{dtype}[n]' eight bits",
+            fix=f"spell it '{kind}8' or '{kind}64'",
+        )
     if isinstance(dtype, str):
         return parse(dtype)
     plain = np.dtype(dtype).newbyteorder("=")  # pyright: ignore[reportUnknownVariableType]

@@ -57,3 +57,11 @@ def test_strides_are_row_major() -> None:
     n = dim.symbol("n")
     assert TensorType(dtype.F32, (2, n, 4)).strides == (4 * n, 4, 1)
     assert TensorType(dtype.F32).strides == ()
+
+
+@pytest.mark.parametrize("name", ["i8", "u8"])
+def test_names_that_numpy_reads_otherwise_are_refused_as_arguments(name: str) -> None:
+    assert types.parse(f"{name}[3]").dtype.bits == 8
+    with pytest.raises(UserError, match="two meanings"):
+        dtype.of(name)
+    assert dtype.of(np.dtype(name)).bits == 64

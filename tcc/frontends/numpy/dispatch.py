@@ -274,8 +274,8 @@ def _instead_of(called: str) -> str:
 def dtype(item: Any) -> DType:
     """The dtype argument of a NumPy function or method; UserError at the user's line when it has no equivalent.
 
-    NumPy's reading of a name goes first, so that eager and compiled agree: ``i8`` is int64 here, and int8
-    in specs and in tcc's own functions.
+    NumPy's reading of a name goes first, so that eager and compiled agree: ``i8`` is int64 here. It is
+    int8 in specs, and tcc's own functions refuse it.
     """
     if isinstance(item, str):
         with contextlib.suppress(TypeError):
