@@ -29,8 +29,6 @@ BLOCK = 16 << 10
 SERIAL_BLOCK = 1 << 10
 """The same for a reduction one after the other, so that rounding errors do not pile up."""
 LEAST_LANES = 8
-NARROW = 4
-"""Elements of a short axis along which a part of a vector is better than strides along all others."""
 TILE = 64
 """Rows of a tile that is transposed: as many streams as prefetchers and the first level of the TLB follow."""
 SQUARE = 16
@@ -282,7 +280,7 @@ def lanes_costs(
     for loop in (*reversed(reduce), *reversed(space)):
         parts = 1.0
         if isinstance(loop.extent, int) and loop.extent < LEAST_LANES:
-            if lanes is None or reduce or loop.extent < NARROW:
+            if lanes is None or reduce or loop.extent < 2:
                 continue
             parts = lanes(loop) / loop.extent
         cost = 0.25 if loop in reduce else 0.0
