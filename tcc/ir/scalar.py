@@ -310,18 +310,24 @@ class Scalars:
 SCALARS = Scalars()
 
 
+Parts = tuple[Expr, ...]
+
+
 @dataclass(frozen=True)
 class Combine:
     """An associative combination of one or two scalars, for reductions and scans.
 
     ``identity(dtypes)`` gives the neutral values; ``apply(a, b)`` combines two tuples of
-    expressions, where ``b`` comes later in the order of the axis.
+    expressions, where ``b`` comes later in the order of the axis. The second scalar of two is a position, and
+    ``later`` is what ``apply`` comes to where that of ``b`` is known to be greater than that of ``a``, or not less
+    than 0 while ``a`` is the identity.
     """
 
     name: str
     arity: int
     identity: Callable[[tuple[DType, ...]], tuple[Number, ...]]
-    apply: Callable[[tuple[Expr, ...], tuple[Expr, ...]], tuple[Expr, ...]]
+    apply: Callable[[Parts, Parts], Parts]
+    later: Callable[[Parts, Parts], Parts] | None = None
 
 
 def lowest(dtype: DType) -> Number:
@@ -338,19 +344,32 @@ def highest(dtype: DType) -> Number:
     return True if dtype == BOOL else int(np.iinfo(dtype.numpy).max)
 
 
-def _simple(op: str) -> Callable[[tuple[Expr, ...], tuple[Expr, ...]], tuple[Expr, ...]]:
+def _simple(op: str) -> Callable[[Parts, Parts], Parts]:
     return lambda a, b: (apply(op, a[0], b[0]),)
 
 
-def _arg(better: str) -> Callable[[tuple[Expr, ...], tuple[Expr, ...]], tuple[Expr, ...]]:
-    """(value, index) pairs: the better value, of equal ones the lower index; the first nan wins."""
+def _arg(better: str) -> Callable[[Parts, Parts], Parts]:
+    """(value, position) pairs: the better value, of equal ones the lower position; the first nan wins."""
 
-    def combine(a: tuple[Expr, ...], b: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    def combine(a: Parts, b: Parts) -> Parts:
         (x, i), (y, j) = a, b
-        take = apply(better, y, x) | (apply("eq", y, x) & apply("lt", j, i))
+        before = apply("lt", j, i)
+        take = apply(better, y, x) | (apply("eq", y, x) & before)
         if x.dtype.is_float:
-            x_nan, y_nan = apply("isnan", x), apply("isnan", y)
-            take = (take & ~x_nan) | (y_nan & (~x_nan | apply("lt", j, i)))
+            take = take | (apply("isnan", y) & (before | ~apply("isnan", x)))
+        return apply("select", take, y, x), apply("select", take, j, i)
+
+    return combine
+
+
+def _arg_later(no_better: str) -> Callable[[Parts, Parts], Parts]:
+    """The same of pairs in the order of their positions: only what is better, or the first nan, is taken."""
+
+    def combine(a: Parts, b: Parts) -> Parts:
+        (x, i), (y, j) = a, b
+        take = ~apply(no_better, y, x)
+        if x.dtype.is_float:
+            take = take & ~apply("isnan", x)
         return apply("select", take, y, x), apply("select", take, j, i)
 
     return combine
@@ -361,7 +380,8 @@ def _one(value: Callable[[DType], Number]) -> Callable[[tuple[DType, ...]], tupl
 
 
 def _pair(value: Callable[[DType], Number]) -> Callable[[tuple[DType, ...]], tuple[Number, ...]]:
-    return lambda dtypes: (value(dtypes[0]), int(np.iinfo(dtypes[1].numpy).max))
+    # Of elements that are no better than this all are equal, and the first is the one at 0.
+    return lambda dtypes: (value(dtypes[0]), 0)
 
 
 COMBINES: Mapping[str, Combine] = {
@@ -374,8 +394,8 @@ COMBINES: Mapping[str, Combine] = {
         Combine("and", 1, _one(lambda d: True if d == BOOL else -1), _simple("and")),
         Combine("or", 1, _one(lambda d: False if d == BOOL else 0), _simple("or")),
         Combine("xor", 1, _one(lambda d: False if d == BOOL else 0), _simple("xor")),
-        Combine("argmax", 2, _pair(lowest), _arg("gt")),
-        Combine("argmin", 2, _pair(highest), _arg("lt")),
+        Combine("argmax", 2, _pair(lowest), _arg("gt"), _arg_later("le")),
+        Combine("argmin", 2, _pair(highest), _arg("lt"), _arg_later("ge")),
     )
 }
 

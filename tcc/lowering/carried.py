@@ -15,6 +15,7 @@ from tcc.lowering.combine import Reducer
 from tcc.lowering.expression import evaluate
 from tcc.lowering.frame import Frame, Mask
 from tcc.lowering.mlir import ir, scf
+from tcc.lowering.positions import in_order
 from tcc.lowering.registers import add, both, integer, select
 from tcc.lowering.tile import Tile
 from tcc.lowering.variation import Variation
@@ -60,14 +61,15 @@ def bind(frame: Frame, loop: Loop, carried: Sequence[Sequence[Tile]], after: boo
             frame.names.update(zip(carry.names, tiles, strict=True))
 
 
-def next_values(frame: Frame, carry: Carry, old: Sequence[Tile], mask: Tile | None) -> list[Tile]:
-    """The values of a carry after an iteration, frozen where ``mask`` is false."""
+def next_values(frame: Frame, loop: Loop, carry: Carry, old: Sequence[Tile], mask: Tile | None) -> list[Tile]:
+    """The values of a loop's carry after an iteration, frozen where ``mask`` is false."""
     frame.memo = {}
     new = [evaluate(frame, e) for e in carry.update]
     around = frozenset().union(*(t.varies for t in (*old, *new, *([mask] if mask else []))))
     before = [frame.shaped(t, around) for t in old]
     if carry.combine:
-        return Reducer(frame.function.facts, carry.combine, carry.dtypes).merge(before, new, mask)
+        reducer = Reducer(frame.function.facts, carry.combine, carry.dtypes)
+        return reducer.merge(before, new, mask, reducer.is_identity(carry.init) and in_order(loop, carry))
     if mask is None:
         return [frame.shaped(t, ()) for t in new]
     results: list[Tile] = []

@@ -22,11 +22,16 @@ Parts = list[Register]
 """A register for each component of a combine (two for argmax)."""
 
 
-def combined(facts: Facts, combine: str, dtypes: Sequence[DType], a: Parts, b: Parts) -> Parts:
-    """The combination of two tuples of registers, ``b`` later in the order of the axis."""
+def combined(facts: Facts, combine: str, dtypes: Sequence[DType], a: Parts, b: Parts, in_order: bool = False) -> Parts:
+    """The combination of two tuples of registers, ``b`` later in the order of the axis.
+
+    ``in_order``: their positions are, too.
+    """
     sides = [tuple(Name(dtype, f"{side}{n}") for n, dtype in enumerate(dtypes)) for side in ("a", "b")]
     names = {f"{side}{n}": r for side, parts in (("a", a), ("b", b)) for n, r in enumerate(parts)}
-    return [on_registers(e, names, facts) for e in COMBINES[combine].apply(*sides)]
+    row = COMBINES[combine]
+    apply = row.later if in_order and row.later is not None else row.apply
+    return [on_registers(e, names, facts) for e in apply(*sides)]
 
 
 def identity(combine: str, dtypes: Sequence[DType]) -> Parts:
@@ -55,11 +60,12 @@ class Reducer:
         wanted = [Const(d, n).key() for d, n in zip(self.dtypes, neutral, strict=True)]
         return [v.key() if isinstance(v, Const) else None for v in values] == wanted
 
-    def merge(self, old: Sequence[Tile], new: Sequence[Tile], mask: Tile | None) -> list[Tile]:
+    def merge(self, old: Sequence[Tile], new: Sequence[Tile], mask: Tile | None, in_order: bool = False) -> list[Tile]:
         """``old`` combined with ``new`` part by part where ``mask`` is true; the shape stays ``old``'s."""
 
         def one(at: Mapping[str, int], before: Parts) -> Parts:
-            after = self.pair(before, [t.at(at) for t in new])
+            now = [t.at(at) for t in new]
+            after = combined(self.facts, self.combine, self.dtypes, before, now, in_order)
             if mask is None:
                 return after
             return [select(mask.at(at)[0], x, y) for x, y in zip(after, before, strict=True)]

@@ -37,7 +37,7 @@ def unrolled(frame: Frame, loop: Loop, run: Run) -> None:
             bind(frame, loop, carried)
             for statement in loop.body:
                 run(frame, statement)
-            carried = [next_values(frame, c, old, None) for c, old in zip(loop.carries, carried, strict=True)]
+            carried = [next_values(frame, loop, c, old, None) for c, old in zip(loop.carries, carried, strict=True)]
     frame.memo = {}
     bind(frame, loop, carried, after=True)
 
@@ -75,7 +75,7 @@ class Sequential:
                 narrow_mask(frame, alive, inhabited=False)
             for statement in loop.body:
                 self.run(frame, statement)
-            after = [next_values(frame, c, old, alive) for c, old in zip(loop.carries, carried, strict=True)]
+            after = [next_values(frame, loop, c, old, alive) for c, old in zip(loop.carries, carried, strict=True)]
             return [
                 [frame.shaped(new, old.varies) for new, old in zip(n, o, strict=True)]
                 for n, o in zip(after, carried, strict=True)

@@ -21,6 +21,7 @@ from tcc.lowering.combine import Reducer
 from tcc.lowering.expression import evaluate
 from tcc.lowering.frame import Axis, Frame
 from tcc.lowering.mlir import arith, ir
+from tcc.lowering.positions import in_order
 from tcc.lowering.prefix import Prefixes
 from tcc.lowering.registers import add, branch, broadcast, compare, integer, steps, subtract
 from tcc.lowering.tile import Tile, uniform
@@ -130,7 +131,8 @@ class Split:
                 if carry.prefix:
                     after.append(prefixes.after[number])
                 else:
-                    after.append(reducer.merge(partials[number], [evaluate(frame, e) for e in carry.update], tail))
+                    update = [evaluate(frame, e) for e in carry.update]
+                    after.append(reducer.merge(partials[number], update, tail, in_order(loop, carry)))
             return after
 
     def placed(self, base: ir.Value) -> ir.Value:

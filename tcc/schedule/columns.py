@@ -156,7 +156,9 @@ class _Columns:
         row = self.row
         self._open()
         row.inner = True
-        loop = row.open(OpenLoop(self.reduce.name, first, stop, copies=ROWS, location=self.at))
+        # Of positions in order only what is better counts, which is simpler than to combine copies.
+        copies = 1 if all(self._combination(r).later for r in self.running) else ROWS
+        loop = row.open(OpenLoop(self.reduce.name, first, stop, copies=copies, location=self.at))
         for r, dtypes in zip(self.running, self.dtypes, strict=True):
             r.names = [tuple(row.fresh("r") for _ in dtypes)]
             row.update(r)
@@ -173,7 +175,8 @@ class _Columns:
     def _combine(self, rows: Sequence[tuple[str, ...]], parts: Sequence[Sequence[Expr]]) -> None:
         """Combines values into rows of results, and stores them there."""
         for k, (r, names) in enumerate(zip(self.running, rows, strict=True)):
-            new = self._combination(r).apply(tuple(self._load(names, k)), tuple(parts[k]))
+            combine = self._combination(r)
+            new = (combine.later or combine.apply)(tuple(self._load(names, k)), tuple(parts[k]))
             self._put(names, [self.row.bind(e, r.node.location) for e in new])
 
     def _combination(self, r: Running) -> Combine:

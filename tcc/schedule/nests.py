@@ -276,12 +276,13 @@ def _is_short(extents: Sequence[Size]) -> bool:
 
 def _unrolled(nest: Nest) -> Nest:
     combine = COMBINES[nest.combine]
+    following = combine.later or combine.apply
     points = list(product(*(range(e) for e in nest.reduce if isinstance(e, int))))
 
     def body(access: Access, c: Coordinates, _: Coordinates) -> tuple[Expr, ...]:
         total = nest.body(access, c, points[0])
         for point in points[1:]:
-            total = combine.apply(total, nest.body(access, c, point))
+            total = following(total, nest.body(access, c, point))
         return nest.finish(total)
 
     return Nest(nest.space, body)

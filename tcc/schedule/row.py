@@ -13,7 +13,7 @@ from itertools import product
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
-from tcc.ir.dtype import I64, DType
+from tcc.ir.dtype import I32, I64, DType
 from tcc.ir.forms import Coordinates, Literal
 from tcc.ir.graph import Node
 from tcc.ir.location import Location
@@ -104,12 +104,16 @@ def _split(task: Task, plan: Plan, grain: int) -> list[Emitted]:
 
 @dataclass(eq=False)
 class Running:
-    """A reduction in a pass: the names of its carries, one for each loop, outermost first."""
+    """A reduction in a pass: the names of its carries, one for each loop, outermost first.
+
+    ``start``: its positions count from there in the innermost loop, in fewer bits.
+    """
 
     node: Node
     coordinates: Coordinates
     names: list[tuple[str, ...]]
     update: tuple[Expr, ...] = field(default=())
+    start: Size | None = None
 
 
 class Row(KernelBuilder):
@@ -165,16 +169,17 @@ class Row(KernelBuilder):
         running = self.running(0)
         for r in running:
             r.names = [tuple(self.fresh("r") for _ in self.dtypes(r.node))]
-            self.update(r)
+            self.update(r, start)
             inner.carries.append(self.carry(r, 0, 1))
         self.close()
         partials: list[Buffer] = []
         for r in running:
-            for name, dtype in zip(r.names[0], self.dtypes(r.node), strict=True):
-                buffer = Buffer(f"{name}_blocks", dtype, count, "arena")
+            for name, part in zip(r.names[0], self._of_block(r, r.names[0]), strict=True):
+                buffer = Buffer(f"{name}_blocks", part.dtype, count, "arena")
                 partials.append(buffer)
-                self.touch_buffer(buffer.name, dtype, "write")
-                self.add(Store(buffer.name, dim.axis(block, count), Name(dtype, name), location=location))
+                self.touch_buffer(buffer.name, part.dtype, "write")
+                value = self.bind(part, location)
+                self.add(Store(buffer.name, dim.axis(block, count), value, location=location))
         self.close()
         return tuple(partials)
 
@@ -306,7 +311,7 @@ class Row(KernelBuilder):
                 for names in r.names:
                     self.depths.update((n, len(self.scopes) - 1) for n in names)
         for r in running:
-            self.update(r)
+            self.update(r, self._block_start())
         self.store_all(roots)
         for k in reversed(range(len(loops))):
             for r in running:
@@ -347,6 +352,13 @@ class Row(KernelBuilder):
                 loops.append(self.open(opened(loop, location)))
         return loops
 
+    def _block_start(self) -> Size | None:
+        """Where the block begins in which a pass over one loop is."""
+        loops = self.plan.reduce
+        if len(loops) != 1 or not loops[0].block:
+            return None
+        return loops[0].block * dim.axis(self._block_axis(loops[0]), dim.ceildiv(loops[0].extent, loops[0].block))
+
     def _block_axis(self, loop: PlanLoop) -> str:
         name = f"{loop.name}_block"
         while name in self.taken and name not in self.depths:
@@ -362,7 +374,8 @@ class Row(KernelBuilder):
         """A sum of products along a loop without lanes: one fused operation a step."""
         return self.items[node].fused and all(x.lanes == 1 and x.copies == 1 for x in self.plan.reduce)
 
-    def update(self, r: Running) -> None:
+    def update(self, r: Running, start: Size | None = None) -> None:
+        """What a reduction combines. Positions count from ``start``, that of a block, where this makes them shorter."""
         nest = self.items[r.node].nest
         assert nest is not None
         reduced = iter(self.group.reduce)
@@ -370,7 +383,17 @@ class Row(KernelBuilder):
         inner = self._at(at, {})
         if not self._is_state(r.node):
             r.update = self.complete(r.node, lambda access: nest.body(access, r.coordinates, inner))
-            self.widen_all(r.update)
+            position = self.definition(r.update[-1])
+            if COMBINES[nest.combine].later is None or not isinstance(position, Position) or position.dtype != I64:
+                self.widen_all(r.update)
+                return
+            # In a block they are short, and long extents are gone through in blocks.
+            self.widen_all(r.update[:-1])
+            if start is not None:
+                r.start = start
+                short = self.bind(Position(I32, position.index - start), r.node.location)
+                r.update = (*r.update[:-1], short)
+                self.widen_all((short,))
             return
         (part,) = self.complete(r.node, lambda access: nest.body(access, r.coordinates, inner), bind=False)
         old = Name(part.dtype, r.names[-1][0])
@@ -384,18 +407,26 @@ class Row(KernelBuilder):
     def carry(self, r: Running, loop: int, loops: int) -> Carry:
         nest = self.items[r.node].nest
         assert nest is not None
-        dtypes = nest.dtypes
+        dtypes = nest.dtypes if r.start is None or loop < loops - 1 else (*nest.dtypes[:-1], I32)
         combine = COMBINES[nest.combine]
         names = r.names[loop]
         init = tuple(Const(d, v) for d, v in zip(dtypes, combine.identity(dtypes), strict=True))
         update: tuple[Expr, ...] = r.update
         if loop < loops - 1:
-            update = tuple(Name(d, n) for d, n in zip(dtypes, r.names[loop + 1], strict=True))
+            update = self._of_block(r, r.names[loop + 1])
         if self._is_state(r.node):
             if loop > 0:
                 init = tuple(Name(d, n) for d, n in zip(dtypes, r.names[loop - 1], strict=True))
             return Carry(names, dtypes, init, update, location=r.node.location)
         return Carry(names, dtypes, init, update, nest.combine, location=r.node.location)
+
+    def _of_block(self, r: Running, names: tuple[str, ...]) -> tuple[Expr, ...]:
+        """The carries of an inner loop as what the loop around combines: positions from the first element on."""
+        dtypes = self.dtypes(r.node)
+        if r.start is None:
+            return tuple(Name(d, n) for d, n in zip(dtypes, names, strict=True))
+        *values, position = (Name(d, n) for d, n in zip((*dtypes[:-1], I32), names, strict=True))
+        return (*values, apply("cast", position, dtype=I64) + Position(I64, r.start))
 
     # --- rows of scratch ----------------------------------------------------------------------------
 

@@ -144,7 +144,7 @@ def test_argmax_takes_the_first_and_prefers_nan() -> None:
     code = machine("""
 kernel k(X: f32 read, V: f32 write, I: i64 write; n)
   for i in 0..n lanes 8 copies 4
-    reduce (v: f32, j: i64) = (f32(-inf), i64(9223372036854775807)) <argmax> (X[i], position[i64](i))
+    reduce (v: f32, j: i64) = (f32(-inf), i64(0)) <argmax> (X[i], position[i64](i))
   V[0] = v
   I[0] = j
 entry f(n)
@@ -166,6 +166,30 @@ entry f(n)
     _, (value, at) = code.run("f", [x], {"n": 500})
     assert np.isnan(value[0])
     assert at[0] == 77
+
+
+@pytest.mark.parametrize("place", ["-i + n - 1", "i + m", "2*i", "i//2", "m*i"])
+def test_argmax_of_positions_in_any_order(place: str) -> None:
+    """Of equal values the lower position counts, not the earlier iteration."""
+    program = f"""
+kernel k(X: f32 read, I: i64 write; m, n)
+  for i in 0..n lanes 4 copies 2
+    reduce (v: f32, j: i64) = (f32(-inf), i64(0)) <argmax> (X[i], position[i64]({place}))
+  I[0] = j
+entry f(m, n)
+  buffer x: f32[n] argument
+  buffer i: i64[1] argument
+  inputs x
+  outputs i
+  workspace 0
+  worker_bytes 0
+  body
+    call k(x, i; m, n)
+"""
+    x = RNG.integers(0, 3, 50).astype(np.float32)
+    at = np.array([eval(place, {"i": i, "n": 50, "m": 3}) for i in range(50)])
+    _, (found,) = machine(program).run("f", [x], {"m": 3, "n": 50})
+    assert found[0] == at[x == x.max()].min()
 
 
 TRANSPOSE = """

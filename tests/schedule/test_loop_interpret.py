@@ -222,7 +222,7 @@ def test_arg_reductions(name: str, special: bool) -> None:
         text = f"""
 kernel k(X: f32 read, Y: i64 write; n)
   for i in 0..n lanes 4 copies 2
-    reduce (v: f32, j: i64) = (f32({first}), i64(9223372036854775807)) <{name}> (X[i], position[i64](i))
+    reduce (v: f32, j: i64) = (f32({first}), i64(0)) <{name}> (X[i], position[i64](i))
   Y[0] = j
 """
         _run(text, {"n": n}, X=x, Y=y)
