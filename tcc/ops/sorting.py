@@ -76,7 +76,6 @@ def sort(a: Operand, axis: int | None = -1) -> Value:
     return _sorted(SORT, a, axis)
 
 
-def argsort(a: Operand, axis: int | None = -1, stable: bool = True) -> Value:
-    """The positions that sort the elements along an axis; always stable."""
-    del stable
+def argsort(a: Operand, axis: int | None = -1) -> Value:
+    """The positions that sort the elements along an axis; equal elements keep their order."""
     return _sorted(ARGSORT, a, axis)

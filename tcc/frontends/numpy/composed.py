@@ -232,6 +232,40 @@ def _searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Val
     return ops.searchsorted(a if sorter is None else ops.take(a, sorter, axis=0), v, side)
 
 
+_KINDS = (None, "quicksort", "heapsort", "mergesort", "stable")
+
+
+def _check_kind(name: str, kind: Any) -> None:
+    if kind not in _KINDS:
+        raise UserError(f"np.{name}: there is no kind '{kind}'", why=f"the kinds are {', '.join(map(str, _KINDS[1:]))}")
+
+
+def _sort(a: Any, axis: Axis = -1, kind: Any = None, stable: Any = None) -> Value:
+    del stable  # Every kind is.
+    _check_kind("sort", kind)
+    return ops.sort(a, axis)
+
+
+def _argsort(a: Any, axis: Axis = -1, kind: Any = None, stable: Any = None) -> Value:
+    del stable
+    _check_kind("argsort", kind)
+    return ops.argsort(a, axis)
+
+
+def _bincount(x: Any, weights: Any = None, minlength: Any = 0) -> Value:
+    """The counts of 0 to ``minlength`` - 1: the greatest element is not known, so one beyond fails the call."""
+    numbers = ops.value(x)
+    if numbers.type.rank != 1 or not numbers.type.dtype.is_integer:
+        raise UserError(f"np.bincount of {numbers.type}", why="expected integers in one dimension")
+    if isinstance(minlength, int) and minlength < 1:
+        why = "the result's size would depend on the greatest element"
+        raise Unsupported("np.bincount without minlength", why=why, fix="give minlength=, one more than that may be")
+    # A negative index would count from the end.
+    places = ops.where(ops.less(numbers, 0), minlength, ops.astype(numbers, dt.I64))
+    amounts = ops.ones(numbers.type.shape, dt.I64) if weights is None else ops.astype(ops.value(weights), dt.F64)
+    return ops.scatter_add(ops.zeros((minlength,), amounts.type.dtype), places, amounts)
+
+
 COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {
     np.average: _average,
     np.fliplr: _fliplr,
@@ -258,4 +292,7 @@ COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {
     np.polyval: _polyval,
     np.sinc: _sinc,
     np.searchsorted: _searchsorted,
+    np.sort: _sort,
+    np.argsort: _argsort,
+    np.bincount: _bincount,
 }

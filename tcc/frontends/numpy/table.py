@@ -40,7 +40,7 @@ _SPECIAL_UFUNCS = """
 _SAME_FUNCTIONS = """
     sum prod max min any all argmax argmin mean var std cumsum cumprod reshape transpose broadcast_to concatenate stack
     split pad flip roll expand_dims squeeze moveaxis swapaxes tile repeat tril triu where clip take take_along_axis dot
-    vdot inner outer tensordot einsum sort argsort real imag zeros_like ones_like full_like ravel
+    vdot inner outer tensordot einsum real imag zeros_like ones_like full_like ravel
     linspace nan_to_num diagonal trace
 """
 """Functions that have the op's name and parameters."""

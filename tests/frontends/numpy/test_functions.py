@@ -134,6 +134,9 @@ COMPOSED: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (lambda x: (np.kron(x, W), np.kron(x[0], x[1]), np.kron(x[0], x)), (x,)),
     (lambda x: (np.polyval(v, x), np.polyval(x[0], 2.0), np.polyval([1, 2], x)), (x,)),
     (lambda x: (np.sinc(x), np.sinc(x * 0)), (v,)),
+    (lambda x: (np.sort(x, kind="stable"), np.argsort(x, 0, kind="mergesort"), x.argsort(kind="stable")), (x,)),
+    (lambda x: (np.sort(x, stable=True), np.argsort(x, stable=True)), (x,)),
+    (lambda i: (np.bincount(i[0], minlength=9), np.bincount(i[1], v, 9), np.bincount(i[0], i[1], 9)), (abs(i),)),
     (lambda x: (np.searchsorted(x, v), np.searchsorted(x, x, side="right"), np.searchsorted(v, x)), (np.sort(x[0]),)),
 ]
 
@@ -188,3 +191,24 @@ def test_public_functions_take_numpy_arrays_and_traced_values() -> None:
     )
     with pytest.raises(AttributeError, match=r"did you mean tcc\.zeros"):
         _ = tcc.zeroes
+
+
+def test_bincount_of_what_is_out_of_range_fails() -> None:
+    @tcc.function(i="i32[n]")
+    def counts(i):
+        return np.bincount(i, minlength=5)
+
+    np.testing.assert_array_equal(counts(np.array([4, 0, 4], np.int32)), [1, 0, 0, 0, 2])
+    for wrong in (5, -1):
+        with pytest.raises(tcc.errors.UserError, match="out of range"):
+            counts(np.array([0, wrong], np.int32))
+
+
+def test_bincount_wants_the_result_s_size() -> None:
+    with pytest.raises(tcc.errors.Unsupported, match="minlength"):
+        traced_or_computed(lambda i: np.bincount(i), "test")(i[0])
+
+
+def test_an_unknown_kind_of_sort() -> None:
+    with pytest.raises(tcc.errors.UserError, match="no kind 'bubble'"):
+        traced_or_computed(lambda x: np.sort(x, kind="bubble"), "test")(x)  # pyright: ignore
