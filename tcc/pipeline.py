@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -120,9 +120,18 @@ def compile_to(module: Module, path: Path, options: Options, progress: Progress 
     module, programs = scheduled(module, chosen, stages)
     if first.facts.threads:
         return [kernels(module, programs[0], prefix, first, stages, path)]
-    parts = code(module, programs, prefix, chosen, stages)
-    with stages.stage("link"):
-        return list(write_library(parts, path, weights=options.weights, cache=options.cache))
+    made: Future[tuple[bytes, ...]] = Future()
+    with ThreadPoolExecutor(1) as beside:
+        parts = described(module, programs, prefix, chosen, made.result, stages)
+        # The weights are written and the library's interface is compiled while code is generated.
+        linked = beside.submit(write_library, parts, path, weights=options.weights, cache=options.cache)
+        try:
+            made.set_result(objects(module, programs, parts, stages))
+        except BaseException as error:
+            made.set_exception(error)
+            raise
+        with stages.stage("link"):
+            return list(linked.result())
 
 
 def on_processor(names: str, what: str) -> None:
@@ -156,34 +165,61 @@ def scheduled(module: Module, chosen: Sequence[Target], stages: Stages) -> tuple
     return module, programs
 
 
-def code(module: Module, programs: Sequence[Program], prefix: str, chosen: Sequence[Target], stages: Stages) -> Parts:
-    """Machine code, and what else a library is linked from."""
+def described(
+    module: Module,
+    programs: Sequence[Program],
+    prefix: str,
+    chosen: Sequence[Target],
+    made: Callable[[], tuple[bytes, ...]],
+    stages: Stages,
+) -> Parts:
+    """What a library is linked from, ``made`` giving its objects."""
     with stages.stage("weights"):
         block = describe.weight_block(module, programs)
-        manifest = describe.manifest(module, programs, block, prefix)
-    with ThreadPoolExecutor(len(chosen)) as pool:
-        jobs: list[Future[dict[str, bytes]]] = []
+        return Parts(describe.manifest(module, programs, block, prefix), made, block, tuple(chosen))
+
+
+def code(module: Module, programs: Sequence[Program], prefix: str, chosen: Sequence[Target], stages: Stages) -> Parts:
+    """Machine code, and what else a library is linked from."""
+    parts = described(module, programs, prefix, chosen, tuple, stages)
+    made = objects(module, programs, parts, stages)
+    return replace(parts, objects=lambda: made)
+
+
+def objects(module: Module, programs: Sequence[Program], parts: Parts, stages: Stages) -> tuple[bytes, ...]:
+    """Machine code, made of each part of a program while the next one is lowered."""
+    chosen = parts.targets
+    jobs: list[list[Future[dict[str, bytes]]]] = []
+    with ThreadPoolExecutor(CODE_GENERATOR.workers) as pool:
         for target, program in zip(chosen, programs, strict=True):
-            lowered = _lowering_options(module, prefix, target, block.offsets)
-            llvm_ir = _lowered(program, lowered, target, _tier(target, chosen), stages)
-            # The code of one target is generated while the next one is lowered.
-            jobs.append(pool.submit(_compiled, llvm_ir, target, stages.options))
+            options = _lowering_options(module, parts.manifest.prefix, target, parts.weights.offsets)
+            texts = _lowered(program, options, target, _tier(target, chosen), stages)
+            jobs.append([pool.submit(_compiled, text, target, stages.options) for text in texts])
         with stages.stage("generate code"):
-            made = [job.result() for job in jobs]
+            made = [[job.result() for job in one] for one in jobs]
     for target, outputs in zip(chosen, made, strict=True):
-        stages.dump(f"{_tier(target, chosen)}code.s", outputs.get("assembly", b"").decode)
-    return Parts(manifest, tuple(outputs["object"] for outputs in made), block, tuple(chosen))
+        assembly = b"\n".join(o.get("assembly", b"") for o in outputs)
+        stages.dump(f"{_tier(target, chosen)}code.s", assembly.decode)
+    return tuple(o["object"] for outputs in made for o in outputs)
 
 
-def _lowered(program: Program, options: lowering.Options, target: Target, tier: str, stages: Stages) -> str:
-    """LLVM's text of one target's program."""
-    with stages.stage(f"lower for {target.isa}" if tier else "lower"):
-        named = suffixed(program, tier_suffix(target.isa)) if tier else program
-        mlir: Any = lowering.lower(named, options)
-        stages.dump(f"{tier}lower.mlir", lowering.to_text, mlir)
-        llvm_ir = lowering.to_llvm_ir(mlir)
-    stages.dump(f"{tier}llvm.ll", str, llvm_ir)
-    return llvm_ir
+def _lowered(program: Program, options: lowering.Options, target: Target, tier: str, stages: Stages) -> Iterator[str]:
+    """LLVM's text of one target's program, part by part."""
+    named = suffixed(program, tier_suffix(target.isa)) if tier else program
+    modules = lowering.lower_in_parts(named, options)
+    mlir: list[str] = []
+    texts: list[str] = []
+    while True:
+        with stages.stage(f"lower for {target.isa}" if tier else "lower"):
+            module: Any = next(modules, None)
+            if module is None:
+                break
+            if stages.options.dump is not None:
+                mlir.append(lowering.to_text(module))
+            texts.append(lowering.to_llvm_ir(module))
+        yield texts[-1]
+    stages.dump(f"{tier}lower.mlir", "// -----\n".join, mlir)
+    stages.dump(f"{tier}llvm.ll", "\n".join, texts)
 
 
 def _tier(target: Target, chosen: Sequence[Target]) -> str:
@@ -193,7 +229,7 @@ def _tier(target: Target, chosen: Sequence[Target]) -> str:
 
 def kernels(module: Module, program: Program, prefix: str, target: Target, stages: Stages, path: Path) -> Path:
     """The kernels for a GPU as PTX, without the host's side of the functions."""
-    llvm_ir = _lowered(program, _lowering_options(module, prefix, target, {}), target, "", stages)
+    (llvm_ir,) = _lowered(program, _lowering_options(module, prefix, target, {}), target, "", stages)
     with stages.stage("generate code"):
         code = CODE_GENERATOR.compile(llvm_ir, target.machine, ("assembly",))["assembly"].decode()
         check_ptx(code)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tcc.lowering.memory import pointer
@@ -46,21 +46,47 @@ def declare(
 
     Exported ones are hidden symbols, others internal.
     """
+    op = _function(name, arguments, result, location, exported)
+    types = [type for type, _ in arguments]
+    return op.body.blocks.append(*types, arg_locs=[location] * len(types))
+
+
+def declaration(name: str, arguments: Arguments) -> None:
+    """A function without a result that another module of the library exports."""
+    _function(name, arguments, None, ir.Location.current, exported=True)
+
+
+def export(body: ir.Block, names: Collection[str]) -> None:
+    """Makes hidden symbols of some of a module's internal functions."""
+    for op in body.operations:
+        if isinstance(op, llvm.LLVMFuncOp) and op.sym_name.value in names:
+            op.attributes["linkage"] = _linkage(True)
+            op.attributes["visibility_"] = _visibility(True)
+
+
+def _function(
+    name: str, arguments: Arguments, result: ir.Type | None, location: ir.Location, exported: bool
+) -> ir.OpView:
     listed = ", ".join(str(type).removeprefix("!llvm.") for type, _ in arguments)
-    type = ir.Type.parse(f"!llvm.func<{result or 'void'} ({listed})>")
     attributes = [ir.DictAttr.get({n: ir.UnitAttr.get() for n in names}) for _, names in arguments]
-    op = llvm.LLVMFuncOp(
+    return llvm.LLVMFuncOp(
         name,
-        ir.TypeAttr.get(type),
-        linkage=ir.Attribute.parse(f"#llvm.linkage<{'external' if exported else 'internal'}>"),
-        visibility_=ir.IntegerAttr.get(i64(), int(exported)),
+        ir.TypeAttr.get(ir.Type.parse(f"!llvm.func<{result or 'void'} ({listed})>")),
+        linkage=_linkage(exported),
+        visibility_=_visibility(exported),
         arg_attrs=ir.ArrayAttr.get(attributes),
         no_inline=not exported,
         no_unwind=True,
         loc=location,
     )
-    types = [type for type, _ in arguments]
-    return op.body.blocks.append(*types, arg_locs=[location] * len(types))
+
+
+def _linkage(exported: bool) -> ir.Attribute:
+    return ir.Attribute.parse(f"#llvm.linkage<{'external' if exported else 'internal'}>")
+
+
+def _visibility(exported: bool) -> ir.Attribute:
+    return ir.IntegerAttr.get(i64(), int(exported))
 
 
 def call(name: str, operands: Sequence[ir.Value]) -> None:

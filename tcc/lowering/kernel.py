@@ -9,7 +9,7 @@ from tcc.ir.location import UNKNOWN, Location
 from tcc.lowering import statement
 from tcc.lowering.cpu import streaming
 from tcc.lowering.frame import Context, Frame, Function, Storage
-from tcc.lowering.function import Arguments, Services, declare, kernel_symbol, service_types
+from tcc.lowering.function import Arguments, Services, declaration, declare, kernel_symbol, service_types
 from tcc.lowering.memory import pointer
 from tcc.lowering.mlir import ir, llvm
 from tcc.lowering.registers import i64
@@ -31,9 +31,7 @@ def emit(kernel: Kernel, context: Context) -> None:
     """
     location = context.locations.of(where(kernel))
     with location:
-        buffers = [(pointer(), ("llvm.noalias", *_READ.get(p.access, ()))) for p in kernel.parameters]
-        arguments: Arguments = [*buffers, *((i64(), ()) for _ in kernel.symbols), *((t, ()) for t in service_types())]
-        block = declare(kernel_symbol(context.prefix, kernel.name), arguments, None, location)
+        block = declare(kernel_symbol(context.prefix, kernel.name), _arguments(kernel), None, location)
         with ir.InsertionPoint(block):
             count = len(service_types())
             rest, services = list(block.arguments)[:-count], list(block.arguments)[-count:]
@@ -47,6 +45,16 @@ def emit(kernel: Kernel, context: Context) -> None:
             if function.streams:
                 streaming.fence(context.triple)
             llvm.ReturnOp()
+
+
+def declare_elsewhere(kernel: Kernel, context: Context) -> None:
+    """The kernel's function where it is in another module of the library."""
+    declaration(kernel_symbol(context.prefix, kernel.name), _arguments(kernel))
+
+
+def _arguments(kernel: Kernel) -> Arguments:
+    buffers = [(pointer(), ("llvm.noalias", *_READ.get(p.access, ()))) for p in kernel.parameters]
+    return [*buffers, *((i64(), ()) for _ in kernel.symbols), *((t, ()) for t in service_types())]
 
 
 _READ = {"read": ("llvm.readonly",)}

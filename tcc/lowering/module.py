@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,9 +15,10 @@ from tcc.lowering import entry, kernel
 from tcc.lowering.cpu import unfolded
 from tcc.lowering.cuda import launch
 from tcc.lowering.frame import Context, Locations
+from tcc.lowering.function import export, kernel_symbol
 from tcc.lowering.mlir import PassManager, ir, translate
 from tcc.schedule.facts import Facts
-from tcc.schedule.program import Program
+from tcc.schedule.program import Kernel, Program
 
 _TO_LLVM = (
     "canonicalize",
@@ -32,6 +35,9 @@ _TO_LLVM = (
 _LINES = "ensure-debug-info-scope-on-llvm-func{{emission-kind={}}}"
 _TRIPLE = "llvm.target_triple"
 
+LEAST = 1500
+"""Operations of a module that is worth a worker's while: tens of milliseconds of machine code."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -46,42 +52,76 @@ class Options:
 
 
 def lower(program: Program, options: Options) -> ir.Module:
-    """The program as a module of the arith, math, vector, scf and LLVM dialects.
+    """The program as one module of the arith, math, vector, scf and LLVM dialects.
 
     For a GPU (facts with ``threads``) the kernels alone are exported, as ``{prefix}__{kernel}``. Otherwise
     exports ``{prefix}__{entry}__run`` and ``…__profile`` for each entry: see `tcc.lowering.entry`.
     InternalError for a program that cannot be emitted.
     """
-    context = ir.Context()
-    context.enable_multithreading(False)
-    with context, _diagnostics(context, "lowering"):
-        locations = Locations(options.files)
-        shared = Context(options.prefix, options.facts, options.triple, locations)
-        with ir.Location.file("<unknown>", 0, 0):
-            module = ir.Module.create()
-            with ir.InsertionPoint(module.body):
-                (_kernels if options.facts.threads else _library)(program, options, shared)
-                module.operation.attributes[_TRIPLE] = ir.StringAttr.get(options.triple)
-        if not module.operation.verify():
-            raise InternalError("the generated MLIR is not valid", why="stage: lowering")
+    (module,) = lower_in_parts(program, options, math.inf)
     return module
 
 
-def _library(program: Program, options: Options, shared: Context) -> None:
-    """Kernels as internal functions, and the entries that call them."""
-    unfolded.define(options.prefix)
-    for one in program.kernels:
-        kernel.emit(one, shared)
+def lower_in_parts(program: Program, options: Options, least: float = LEAST) -> Iterator[ir.Module]:
+    """The program as one module after the other, each emitted when it is asked for, of ``least`` operations or
+    more but for the last: so that machine code is made of some at once, and while the next is emitted.
+
+    The entries are in the last one. Kernels of the others are hidden symbols. Where the borders are follows
+    from the program alone, so that equal programs give equal libraries.
+    """
+    rest = deque(program.kernels)
+    while rest or not options.facts.threads:
+        with _module(options) as (module, shared):
+            if options.facts.threads:
+                while rest:
+                    launch.emit(rest.popleft(), shared)
+            else:
+                own = list(_kernels(rest, module, shared, least))
+                if rest:
+                    export(module.body, [kernel_symbol(options.prefix, k.name) for k in own])
+                else:
+                    _entries(program, own, options, shared)
+        yield module
+        if not rest:
+            return
+
+
+def _kernels(rest: deque[Kernel], module: ir.Module, shared: Context, least: float) -> Iterator[Kernel]:
+    """Emits kernels, which are taken from those left, until the module is long enough; yields them."""
+    unfolded.define(shared.prefix)
+    while rest:
+        kernel.emit(rest[0], shared)
+        yield rest.popleft()
+        if sum(1 for _ in _op_names(module.operation)) >= least:
+            return
+
+
+def _entries(program: Program, own: Sequence[Kernel], options: Options, shared: Context) -> None:
+    """The entries, and the declarations of the kernels that they call in other modules."""
     weights = {name: options.weights[digest] for name, digest in program.weights}
     kernels = {k.name: k for k in program.kernels}
+    here = {k.name for k in own}
+    for one in program.kernels:
+        if one.name not in here:
+            kernel.declare_elsewhere(one, shared)
     for function in program.entries:
         entry.emit(function, kernels, weights, shared)
 
 
-def _kernels(program: Program, _options: Options, shared: Context) -> None:
-    """Kernels as entry points of their own, for a GPU's driver to launch."""
-    for one in program.kernels:
-        launch.emit(one, shared)
+@contextmanager
+def _module(options: Options) -> Iterator[tuple[ir.Module, Context]]:
+    """A module, which the block fills, checked after it."""
+    context = ir.Context()
+    context.enable_multithreading(False)
+    with context, _diagnostics(context, "lowering"):
+        shared = Context(options.prefix, options.facts, options.triple, Locations(options.files))
+        with ir.Location.file("<unknown>", 0, 0):
+            module = ir.Module.create()
+            with ir.InsertionPoint(module.body):
+                yield module, shared
+                module.operation.attributes[_TRIPLE] = ir.StringAttr.get(options.triple)
+        if not module.operation.verify():
+            raise InternalError("the generated MLIR is not valid", why="stage: lowering")
 
 
 def to_text(module: ir.Module) -> str:

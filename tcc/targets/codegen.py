@@ -111,12 +111,12 @@ class CodeGenerator:
     and across fork."""
 
     def __init__(self, workers: int = 1) -> None:
-        self._workers = workers
+        self.workers = workers
         self._reset()
         os.register_at_fork(after_in_child=self._after_fork)
 
     def _reset(self) -> None:
-        self._idle = [Worker() for _ in range(self._workers)]
+        self._idle = [Worker() for _ in range(self.workers)]
         self._busy: list[Worker] = []
         self._changed = threading.Condition()
 

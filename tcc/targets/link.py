@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -36,11 +36,12 @@ class Parts:
     """What a library is linked from.
 
     ``objects`` define ``<prefix>__<function>__run`` for each function; where there are several ``targets``,
-    the least demanding first, ``<prefix>__<function>__v3__run`` for each of them.
+    the least demanding first, ``<prefix>__<function>__v3__run`` for each of them. They are asked for when
+    all else is ready: code may be generated meanwhile.
     """
 
     manifest: Manifest
-    objects: tuple[bytes, ...]
+    objects: Callable[[], Sequence[bytes]]
     weights: WeightBlock
     targets: tuple[Target, ...]
 
@@ -111,11 +112,11 @@ def write_library(
         inputs = _native_objects(build, manifest.prefix, parts.target, cache)
         _run(parts.target, ["-c", *_COMPILE, f"-DTCC_PREFIX={manifest.prefix}", "glue.c", "-o", "glue.o"], build)
         inputs.append("glue.o")
-        for index, data in enumerate(parts.objects):
-            (build / f"kernels{index}.o").write_bytes(data)
-            inputs.append(f"kernels{index}.o")
         if parts.weights.bytes and file is None:
             inputs.append(_embedded(build, manifest.prefix, parts))
+        for index, data in enumerate(parts.objects()):
+            (build / f"kernels{index}.o").write_bytes(data)
+            inputs.append(f"kernels{index}.o")
         linked = _link(build, path, inputs, names, parts.target, strip)
     files = [(path, seal(linked), 0o755 if path.suffix == ".so" else 0o644)]
     files.append((path.with_suffix(".h"), text.encode(), 0o644))

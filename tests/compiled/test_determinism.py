@@ -115,9 +115,9 @@ def test_every_example_becomes_an_object_for_every_target(name: str) -> None:
             continue
         stages = pipeline.Stages(pipeline.Options(target=target.name, cache=None))
         scheduled, programs = pipeline.scheduled(module, [target], stages)
-        parts = pipeline.code(scheduled, programs, "m", [target], stages)
-        assert parts.objects[0][:4] == b"\x7fELF"
-        assert b"m__" in parts.objects[0]
+        for data in pipeline.code(scheduled, programs, "m", [target], stages).objects():
+            assert data[:4] == b"\x7fELF"
+            assert b"m__" in data
 
 
 def test_an_unknown_target_is_refused() -> None:

@@ -249,7 +249,7 @@ def test_an_output_that_cannot_be_written_is_refused(tmp_path, path, message):
 
 def empty(target: str) -> link.Parts:
     """A library without functions."""
-    return link.Parts(Manifest("0", "model", ()), (), link.WeightBlock(), (targets.get(target),))
+    return link.Parts(Manifest("0", "model", ()), tuple, link.WeightBlock(), (targets.get(target),))
 
 
 def test_a_failed_link_leaves_nothing(tmp_path, monkeypatch):

@@ -208,7 +208,8 @@ def toy_parts(prefix: str, bias, target: targets.Target) -> Parts:
         functions=(SCALE, PICK, SQUARES, FLIP),
         messages=("the index i is out of range",),
     )
-    return Parts(manifest, (compiled(ENTRIES, prefix),), block, (target,))
+    made = compiled(ENTRIES, prefix)
+    return Parts(manifest, lambda: (made,), block, (target,))
 
 
 def toy_counter(path: Path, prefix: str = "counter", **options) -> Path:
@@ -223,5 +224,5 @@ def toy_counter(path: Path, prefix: str = "counter", **options) -> Path:
         states=(State("total", "f32", (3,), total), State("count", "i64", (), count)),
     )
     source = ENTRIES.partition("/* scale")[0] + STATEFUL.replace("ENTRY(count)", "ENTRY(steps)")
-    parts = Parts(manifest, (compiled(source, prefix),), block, (targets.get("x86-64-v2"),))
+    parts = Parts(manifest, lambda: (compiled(source, prefix),), block, (targets.get("x86-64-v2"),))
     return write_library(parts, path, **options)[0]
