@@ -123,6 +123,9 @@ from tcc.ops.cumulative import (
 from tcc.ops.einstein import (
     einsum,
 )
+from tcc.ops.greatest import (
+    top_k,
+)
 from tcc.ops.indexing import (
     getitem,
     scatter_add,
@@ -449,6 +452,7 @@ __all__ = [
     "tanh",
     "tensordot",
     "tile",
+    "top_k",
     "trace",
     "transpose",
     "tri",

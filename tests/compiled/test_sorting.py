@@ -67,3 +67,55 @@ def test_rows_that_are_as_many_as_lanes_are_sorted_side_by_side() -> None:
         return np.sort(x, axis=1)
 
     assert "for stage" not in str(tcc.trace(rows).lower("native"))
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64", "f16", "i64", "u64", "u32", "u8"])
+@pytest.mark.parametrize(
+    ("k", "size"), [(0, "n:40.."), (1, "n:1..5000"), (5, "n:40.."), (8, "n:8..5000"), (30, "n:40..")]
+)
+def test_the_greatest(dtype: str, k: int, size: str) -> None:
+    """Found one by one, with their positions beside them or in one integer, or by a sort of all."""
+
+    @tcc.function(x=f"{dtype}[5, {size}]")
+    def greatest(x):
+        return tcc.top_k(x, k)
+
+    rng = np.random.default_rng(k)
+    kind = np.dtype({"f": "float", "i": "int", "u": "uint"}[dtype[0]] + dtype[1:])
+    for n in (40, 129, 1000):
+        if kind.kind == "f":
+            x = np.round(rng.normal(size=(5, n)) * 9).astype(kind) * kind.type(-1)
+            x[0, ::7], x[1, ::3], x[2], x[3] = np.nan, np.inf, -np.inf, np.nan
+        else:
+            limits = np.iinfo(kind)
+            x = rng.integers(limits.min, limits.max, (5, n), dtype=kind, endpoint=True)
+            x[0], x[1, ::2], x[2] = limits.min, limits.max, x[2] % 3
+        values, order = greatest(x)
+        turned = np.argsort(x[:, ::-1], axis=1, kind="stable")
+        expected = n - 1 - turned[:, ::-1][:, :k]
+        np.testing.assert_array_equal(order, expected)
+        np.testing.assert_array_equal(values, np.take_along_axis(x, expected, 1))
+
+
+def test_the_greatest_along_another_axis_and_their_gradient() -> None:
+    x = np.random.default_rng(0).normal(size=(7, 3))
+    values, order = tcc.top_k(x, 2, axis=0)
+    np.testing.assert_array_equal(order, np.argsort(-x, axis=0)[:2])
+    np.testing.assert_array_equal(values, -np.sort(-x, axis=0)[:2])
+    slope = tcc.grad(lambda x: np.sum(tcc.top_k(x, 2, axis=0)[0] ** 2))(x)
+    np.testing.assert_allclose(slope, np.where(x >= values[1], 2 * x, 0))
+
+
+@pytest.mark.parametrize("size", ["3", "n"])
+def test_more_than_there_may_be(size: str) -> None:
+    @tcc.function(x=f"f32[{size}]")
+    def greatest(x):
+        return tcc.top_k(x, 4)
+
+    with pytest.raises(tcc.errors.UserError, match="there may be fewer"):
+        tcc.trace(greatest)
+
+
+def test_complex_numbers_have_no_greatest() -> None:
+    with pytest.raises(tcc.errors.UserError, match="no order"):
+        tcc.top_k(np.zeros(3, np.complex64), 1)
