@@ -13,8 +13,8 @@ from tcc.ir import dim, forms
 from tcc.ir.dim import Size
 from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Graph, Node, Value
+from tcc.schedule import alternate
 from tcc.schedule.decision import Decision
-from tcc.schedule.facts import NEAR
 from tcc.schedule.group import Axis, Group, Grouping, Root, Use, coordinates_of, plain_axes, whole
 from tcc.schedule.inline import may_inline
 from tcc.schedule.nests import Placeholders, axes_of, piece_element, pieces_of, splat
@@ -274,12 +274,12 @@ class _Grouper:
         """A kernel for each piece; those of one size share one if they are made of the same values or alternate."""
         pieces = pieces_of(node, axes_of(node.results[0].type.shape, "q"))
         extents = [tuple(stop - start for start, stop in p.box) for p in pieces]
-        alternate = _alternate(extents, [p.box for p in pieces])
+        in_turn = alternate.are_pieces(extents, [p.box for p in pieces])
         shared: dict[tuple[tuple[Size, ...], int], Group] = {}
         for k, piece in enumerate(pieces):
             source = node.operands[piece.operand]
             leaves = 0 if source.producer is None or self.survey.opaque(source.producer) else self.survey.leaves[source]
-            leaves = -1 if alternate else leaves
+            leaves = -1 if in_turn else leaves
             made = shared.get((extents[k], leaves)) if leaves else None
             choice = "by the kernel of another one"
             if made is None or len(made.roots) >= MOST_ROOTS:
@@ -340,10 +340,3 @@ class _Grouper:
                     seen.add(user)
                     stack.append(user)
         return False
-
-
-def _alternate(extents: Sequence[tuple[Size, ...]], boxes: Sequence[Sequence[tuple[Size, Size]]]) -> bool:
-    """Whether single elements of a few pieces follow each other in memory: one loop then writes whole lines."""
-    axes = [k for k in range(len(extents[0])) if len({box[k] for box in boxes}) > 1]
-    alike = len(set(extents)) == 1 and len(extents) <= NEAR and len(axes) == 1
-    return alike and all(e == 1 for e in extents[0][axes[0] :])

@@ -20,13 +20,13 @@ from tcc.ir.location import Location
 from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name, apply
 from tcc.schedule import axes as planning
 from tcc.schedule import columns, contract, grid, tensor
-from tcc.schedule.axes import Plan, PlanLoop, coefficient, opened
+from tcc.schedule.alternate import add_stores
+from tcc.schedule.axes import Plan, PlanLoop, opened
 from tcc.schedule.block import OpenLoop, Scope
 from tcc.schedule.contract import Product
 from tcc.schedule.decision import Alternative, Decision
 from tcc.schedule.divided import divided
 from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
-from tcc.schedule.facts import NEAR
 from tcc.schedule.group import Root
 from tcc.schedule.inline import RECOMPUTE
 from tcc.schedule.nests import piece_element, pieces_of
@@ -270,32 +270,7 @@ class Row(KernelBuilder):
     def store_all(self, roots: Sequence[tuple[Root, Coordinates]]) -> None:
         """All elements first, then all stores: a result may take the place of an operand."""
         stores = [s for root, at in roots for s in self._elements(root, at)]
-        turns = self._in_turn(stores)
-        if turns is not None:
-            stores = [turns]
-        for store in stores:
-            self.add(store)
-        if turns is not None:
-            self.close()
-
-    def _in_turn(self, stores: Sequence[Store]) -> Store | None:
-        """The one store of a loop that is then open, if these fill the places between the lanes' elements."""
-        lanes = next((x for x in self.plan.space if x.lanes > 1), None)
-        stores = sorted(stores, key=lambda s: _constant(s.index))
-        if lanes is None or not 2 <= len(stores) <= NEAR:
-            return None
-        first = stores[0]
-        if coefficient(first.index, lanes.name) != len(stores) or self.scope is self.scopes[0]:
-            return None
-        if any(s != replace(first, index=first.index + k, value=s.value) for k, s in enumerate(stores)):
-            return None
-        axis = self.fresh("turn")
-        self.open(OpenLoop(axis, 0, len(stores), copies=len(stores), location=first.location))
-        place = dim.axis(axis, len(stores))
-        value = stores[-1].value
-        for k, store in reversed(list(enumerate(stores[:-1]))):
-            value = apply("select", apply("le", Position(I64, place), Const(I64, k)), store.value, value)
-        return replace(first, index=first.index + place, value=self.bind(value, first.location))
+        add_stores(self, self.plan.space, stores)
 
     # --- passes -------------------------------------------------------------------------------------
 
@@ -470,8 +445,3 @@ class Row(KernelBuilder):
         self.widen_all((loaded,))
         self.remember((node, coordinates, None), (loaded,))
         return (loaded,)
-
-
-def _constant(size: Size) -> int:
-    """The term of an address that is a number."""
-    return size if isinstance(size, int) else dict(size.terms).get((), 0)
