@@ -379,9 +379,13 @@ def _one(value: Callable[[DType], Number]) -> Callable[[tuple[DType, ...]], tupl
     return lambda dtypes: (value(dtypes[0]),)
 
 
-def _pair(value: Callable[[DType], Number]) -> Callable[[tuple[DType, ...]], tuple[Number, ...]]:
+def _first(value: Callable[[DType], Number]) -> Callable[[tuple[DType, ...]], tuple[Number, ...]]:
     # Of elements that are no better than this all are equal, and the first is the one at 0.
     return lambda dtypes: (value(dtypes[0]), 0)
+
+
+def _nowhere(value: Callable[[DType], Number]) -> Callable[[tuple[DType, ...]], tuple[Number, ...]]:
+    return lambda dtypes: (value(dtypes[0]), int(np.iinfo(dtypes[1].numpy).max))
 
 
 COMBINES: Mapping[str, Combine] = {
@@ -394,8 +398,10 @@ COMBINES: Mapping[str, Combine] = {
         Combine("and", 1, _one(lambda d: True if d == BOOL else -1), _simple("and")),
         Combine("or", 1, _one(lambda d: False if d == BOOL else 0), _simple("or")),
         Combine("xor", 1, _one(lambda d: False if d == BOOL else 0), _simple("xor")),
-        Combine("argmax", 2, _pair(lowest), _arg("gt"), _arg_later("le")),
-        Combine("argmin", 2, _pair(highest), _arg("lt"), _arg_later("ge")),
+        # Of all elements from position 0 on, and of those at some positions: of none the greatest integer is the place.
+        Combine("argmax", 2, _first(lowest), _arg("gt"), _arg_later("le")),
+        Combine("argmin", 2, _first(highest), _arg("lt"), _arg_later("ge")),
+        Combine("argmax_among", 2, _nowhere(lowest), _arg("gt")),
     )
 }
 

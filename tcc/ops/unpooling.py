@@ -44,7 +44,9 @@ def _argmax_nest(types: Types, results: Types, attributes: Attributes) -> Nest:
         none = Const(I64, int(np.iinfo(np.int64).max))
         return SCALARS.where(guard, element, Const(dtype, lowest(dtype))), SCALARS.where(guard, number, none)
 
-    return Nest(results[0].shape, body, tuple(attributes["window"]), "argmax", (dtype, I64), lambda parts: (parts[1],))
+    return Nest(
+        results[0].shape, body, tuple(attributes["window"]), "argmax_among", (dtype, I64), lambda parts: (parts[1],)
+    )
 
 
 def _argmax_reference(x: Array, **attributes: Any) -> Any:

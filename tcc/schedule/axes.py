@@ -275,7 +275,7 @@ def lanes_costs(
     and nothing is reduced: for each part that it would take to fill one.
     """
     turns = dim.product(x.extent for x in reduce)
-    hoisted = float(turns) if isinstance(turns, int) else NOMINAL
+    hoisted = float(max(1, turns)) if isinstance(turns, int) else NOMINAL
     costs: list[tuple[PlanLoop, float]] = []
     for loop in (*reversed(reduce), *reversed(space)):
         parts = 1.0

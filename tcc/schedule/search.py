@@ -32,11 +32,12 @@ def emit(kernel: KernelBuilder, node: Node) -> None:
     _, most = dim.bounds(length)
     narrow = most is not None and most < 1 << 31
     positions = I32 if narrow else I64
-    width = kernel.facts.lanes(compute_dtype(table.type.dtype) if narrow else I64)
 
     sizes = [Axis(f"@{k}", e) for k, e in enumerate(wanted.type.shape)]
     outer = tuple(PlanLoop(kernel.fresh("i"), a.extent, (a,)) for a in sizes[:batch])
     total = dim.product(a.extent for a in sizes[batch:])
+    # A single element has one lane: what is stored for it depends on no axis.
+    width = 1 if total == 1 else kernel.facts.lanes(compute_dtype(table.type.dtype) if narrow else I64)
     copies = COPIES if not isinstance(total, int) else max(1, min(COPIES, -(-total // width)))
     inner = PlanLoop(kernel.fresh("i"), total, tuple(sizes[batch:]), lanes=width, copies=copies)
     loops = planning.parallel((*outer, inner), (), COST)

@@ -248,7 +248,7 @@ class Maker(Accesses):
 
     def carry(self, scope: Scope, inside: Scope, combine: str, dtype: DType, prefix: bool = False) -> Carry:
         """A carry whose update is computed from what the body sees."""
-        if combine in ("argmax", "argmin"):
+        if COMBINES[combine].arity == 2:
             start = COMBINES[combine].identity((dtype, I64))
             where = Position(I64, inside.axes[-1][0])
             names = (self.fresh("r"), self.fresh("r"))
@@ -271,7 +271,7 @@ class Maker(Accesses):
         for _ in range(self.rng.choice((1, 1, 1, 2, 3))):
             dtype = self.dtype()
             arg = not dtype.is_complex and dtype != BOOL and self.chance(0.2)
-            combine = self.rng.choice(("argmax", "argmin")) if arg else self.combine_for(dtype)
+            combine = self.rng.choice(("argmax", "argmin", "argmax_among")) if arg else self.combine_for(dtype)
             carries.append(self.carry(scope, inner, combine, dtype))
         if self.chance(0.1):
             body += self.store(inner, within)
