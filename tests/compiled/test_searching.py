@@ -21,7 +21,8 @@ def _table(dtype: str, n: int, rng: np.random.Generator) -> np.ndarray:
 
 def _sought(table: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     x = rng.permutation(np.resize(table, (3, 41)) if table.size else np.zeros((3, 41), table.dtype))
-    x[:, ::3] = np.where(np.isfinite(x[:, ::3]), x[:, ::3] + 1, x[:, ::3])
+    with np.errstate(invalid="ignore"):
+        x[:, ::3] = np.where(np.isfinite(x[:, ::3]), x[:, ::3] + 1, x[:, ::3])
     if x.dtype.kind == "f":
         x[:, ::7], x[0, ::5], x[1, ::5] = np.nan, np.inf, -np.inf
         x[2, ::5] = -0.0

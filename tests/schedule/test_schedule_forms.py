@@ -244,3 +244,7 @@ def test_a_row_of_scratch_belongs_to_one_point(spec: str) -> None:
 
     for sizes in SIZES:
         check(build, spec.replace("m", "n, m"), spec, sizes={s: sizes[s] for s in "nm"}, rtol=1e-4, atol=1e-4)
+
+
+def test_a_sum_over_nothing() -> None:
+    check(lambda x, y: ops.sum(ops.astype(ops.less(x, y), "int32"), 1), "f32[41, 0]", "f32[41, 0]")
