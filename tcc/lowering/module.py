@@ -70,7 +70,7 @@ def lower_in_parts(program: Program, options: Options, least: float = LEAST) -> 
     from the program alone, so that equal programs give equal libraries.
     """
     rest = deque(program.kernels)
-    while rest or not options.facts.threads:
+    while True:
         with _module(options) as (module, shared):
             if options.facts.threads:
                 while rest:

@@ -209,7 +209,7 @@ def running_extremes(x):
         new = (np.maximum(high, row), np.minimum(low, row), records + (row > high))
         return new, {"range": new[0] - new[1], "records": new[2]}
 
-    start = (tcc.full(x.shape[1:], -1), tcc.full(x.shape[1:], 99), tcc.zeros(x.shape[1:], "i8"))
+    start = (tcc.full(x.shape[1:], -1), tcc.full(x.shape[1:], 99), tcc.zeros(x.shape[1:], "int8"))
     return tcc.scan(step, start, x)
 
 
