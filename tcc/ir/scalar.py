@@ -172,8 +172,8 @@ def _table() -> dict[str, ScalarOp]:
     row("select", 3, "bool int uint float complex", "same", select_=np.where)
     row("cast", 1, "bool int uint float complex", "given", cast_=_same)
     row("bitcast", 1, "int uint float", "given", bitcast_=_same)
-    for name, (function, dtype) in DOTS.items():
-        table[name] = ScalarOp(name, 3, frozenset(), "same", function, 1, (dt.U32, dt.U32, dtype))
+    for name, (function, dtype, count) in DOTS.items():
+        table[name] = ScalarOp(name, 3, frozenset(), "same", function, 2 * count, (dt.U32, dt.U32, dtype))
     return table
 
 
@@ -248,13 +248,14 @@ def _dot_bf16(a: Any, b: Any, c: Any) -> Any:
     return c
 
 
-DOTS: Mapping[str, tuple[Callable[..., Any], DType]] = {
-    "dot_bf16": (_dot_bf16, dt.F32),
-    "dot_i16": (_integer_dot("<i2", "<i2"), dt.I32),
-    "dot_u8i8": (_integer_dot("u1", "i1"), dt.I32),
+DOTS: Mapping[str, tuple[Callable[..., Any], DType, int]] = {
+    "dot_bf16": (_dot_bf16, dt.F32, 2),
+    "dot_i16": (_integer_dot("<i2", "<i2"), dt.I32, 2),
+    "dot_u8i8": (_integer_dot("u1", "i1"), dt.I32, 4),
 }
-"""Sums of products of the small numbers in two 32-bit words, added to a third operand of the dtype given. Those of bf16
-are added one by one, the more significant first, with one rounding each; a machine may take subnormal ones for 0."""
+"""Sums of products of the so many small numbers in two 32-bit words, added to a third operand of the dtype given. Those
+of bf16 are added one by one, the more significant first, each with one rounding; a machine may take subnormal ones for
+0."""
 
 
 TABLE: Mapping[str, ScalarOp] = _table()

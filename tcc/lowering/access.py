@@ -1,8 +1,9 @@
 """Loads and stores of the loop IR, by how the index moves along the lanes.
 
 Not at all: one scalar access, broadcast where it is used. By one element: a vector access with the
-alignment of an element. Otherwise a gather or a scatter. Lanes and copies that are not live are
-masked; a scalar access under a mask is made if any of its iterations is live.
+alignment of an element. By a few: vectors and shuffles, where nothing is masked. Otherwise a gather or a
+scatter. Lanes and copies that are not live are masked; a scalar access under a mask is made if any of its
+iterations is live.
 """
 # The bindings are untyped.
 # pyright: basic

@@ -10,6 +10,7 @@ both, summed over the channels, are a batch of matrix products, and sums of thes
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 import tcc.ops as ops
 from tcc.ir import build, dim
 from tcc.ir.dim import Size
-from tcc.ir.graph import Value
+from tcc.ir.graph import Constant, Value
 from tcc.ops import convolving, slicing
 from tcc.ops.sliding import Slide
 from tcc.passes.rewrite import Match, uniform
@@ -134,7 +135,8 @@ def _kernel(kernel: Value, fast: Sequence[int]) -> Value:
         wide = constant.array.reshape(*(WINDOW for _ in fast), inner, made).astype(np.float64)
         for axis in range(len(fast)):
             wide = np.moveaxis(np.tensordot(np.array(WEIGHED), wide, (1, axis)), 0, axis)
-        return ops.literal(wide.reshape(-1, inner, made).astype(constant.array.dtype))
+        sums = Constant.of(wide.reshape(-1, inner, made).astype(constant.array.dtype), constant.name)
+        return ops.literal(replace(sums, layout="sums of Winograd's F(2, 3)"))
     windows = ops.reshape(kernel, (*(WINDOW for _ in fast), *kernel.type.shape[-2:]))
     parts: Parts = {}
     for at in product(range(WINDOW), repeat=len(fast)):

@@ -169,8 +169,8 @@ def _lanes_decision(best: PlanLoop, width: int, costs: Sequence[tuple[PlanLoop, 
         "lanes",
         f"{best.name} of {best.extent}",
         f"{width} lanes along {best.name}",
-        "the least sum over accesses: 1 for neighbours side by side, ½ for one that all lanes share, 6 for a "
-        "stride or a gather; stores twice",
+        "the least sum over accesses: 1 for neighbours side by side, ½ for one that all lanes share, the stride "
+        "where it is less than 6, else, as for a gather, 6; stores twice",
         tuple(Alternative(f"{loop.name} of {loop.extent}", cost) for loop, cost in costs),
         "access weights",
     )

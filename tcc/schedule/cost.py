@@ -178,7 +178,7 @@ _Around = tuple[_Turns, ...]
 class _Counts:
     """What a kernel's body does: the sums, and the distinct elements of each buffer read and written.
 
-    ``lets`` are the names that stand for sizes.
+    ``widths`` are the bytes of the parameters' elements, ``lets`` the names that stand for sizes.
     """
 
     operations: Size = 0
@@ -187,6 +187,7 @@ class _Counts:
     writes: dict[str, Size] = field(default_factory=dict[str, Size])
     names: dict[str, frozenset[str]] = field(default_factory=dict[str, "frozenset[str]"])
     dtypes: set[DType] = field(default_factory=set[DType])
+    widths: dict[str, int] = field(default_factory=dict[str, int])
     lets: dict[str, Size] = field(default_factory=dict[str, Size])
 
     @staticmethod
@@ -194,7 +195,7 @@ class _Counts:
         """The counts of a kernel, over its symbols."""
         if any(isinstance(stmt, Switch) for stmt in walk.statements(kernel.body)):
             return _Counts._unknown(kernel)
-        counts = _Counts()
+        counts = _Counts(widths={p.name: p.dtype.bytes for p in kernel.parameters})
         counts.block(kernel.body, ())
         parameters = {p.name for p in kernel.parameters}
         for sizes in (counts.reads, counts.writes):
@@ -287,7 +288,9 @@ class _Counts:
         distinct = dim.product(t.count for t in varying)
         uniform = dim.product(_ceildiv(t.count, t.step) for t in around if not t.axes & axes)
         self.moved = self.moved + width * distinct * uniform
-        sizes[buffer] = _largest([sizes.get(buffer, 0), distinct])
+        # A word is several elements.
+        elements = width // self.widths.get(buffer, width) * distinct
+        sizes[buffer] = _largest([sizes.get(buffer, 0), elements])
 
     def axes_of(self, index: Size) -> frozenset[str]:
         return frozenset(a for s in dim.symbols(index) for a in self.names.get(s.name, ()))

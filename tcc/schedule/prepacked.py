@@ -63,7 +63,7 @@ def laid_out(
     panels = -(-shape[-1] // wide)
     whole = np.zeros((*shape[:-1], panels * wide), flat.dtype)
     whole[..., : shape[-1]] = view
-    layout = f"panels of {wide} columns"
+    layout = ", ".join([*filter(None, (constant.layout,)), f"panels of {wide} columns"])
     if words is not None:
         rest = [(0, 0)] * (whole.ndim - 2) + [(0, -shape[-2] % words.count), (0, 0)]
         whole = np.moveaxis(np.pad(whole, rest), -2, -1)

@@ -93,3 +93,4 @@ def test_the_kernels_sums_are_a_constant() -> None:
     rows = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
     wanted = np.einsum("ai,bj,ijco->abco", rows, rows, k).reshape(16, 16, 16)
     np.testing.assert_array_equal(literal.attributes["value"].array, wanted.astype(np.float32))
+    assert literal.attributes["value"].layout

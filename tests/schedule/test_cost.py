@@ -11,6 +11,7 @@ from tcc.ir.build import map_functions
 from tcc.ir.scalar import Apply
 from tcc.passes.cse import cse
 from tcc.schedule import cost, schedule, walk
+from tcc.schedule.parse import parse
 from tcc.schedule.program import Block, Call, If, Loop, Program, Store, Switch
 from tests.schedule.scheduled import AVX2, AVX512, module_of
 from tests.schedule.test_schedule_golden import CASES
@@ -89,3 +90,30 @@ def test_a_gather_touches_no_more_than_it_reads() -> None:
     for program in programs("take"):
         entry, kernels = program.entries[0], {k.name: k for k in program.kernels}
         assert dim.evaluate(cost.Costs(kernels).compulsory(entry), {"n": 100000, "k": 10}) <= 10 * (64 * 8 + 8)
+
+
+WORDS = """
+kernel dots(A: i8 read, B: u8 read, C: i32 write; m, k)
+  for i in 0..m
+    for l in 0..k
+      carry acc: i32 = i32(0) -> dot_u8i8(word(B[4*l]), word(A[4*i*k + 4*l]), acc)
+    C[i] = acc
+entry f(m, k)
+  buffer a: i8[4*k*m] argument
+  buffer b: u8[4*k] argument
+  buffer c: i32[m] argument
+  inputs a, b
+  outputs c
+  workspace 0
+  worker_bytes 0
+  body
+    call dots(a, b, c; m, k)
+"""
+
+
+def test_words_count_as_the_numbers_in_them() -> None:
+    program = parse(WORDS)
+    (step,) = cost.Costs({k.name: k for k in program.kernels}).steps(program.entries[0])
+    sizes = {"m": 3, "k": 5}
+    assert dim.evaluate(step.cost.operations, sizes) == 2 * 3 * 20
+    assert dim.evaluate(step.cost.compulsory, sizes) == 3 * 20 + 20 + 3 * 4
