@@ -10,18 +10,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tcc.ir import dim, forms
+from tcc.ir.build import inline, like_inputs
 from tcc.ir.dim import Size
 from tcc.ir.dtype import BOOL, I64
 from tcc.ir.graph import Graph, Node, Value
 from tcc.ir.scalar import Const, Name, apply
 from tcc.schedule import recurrence
 from tcc.schedule.decision import Decision
-from tcc.schedule.program import Carry, Copy, If, Let, Load, Loop, Stmt, View
+from tcc.schedule.placement import group
+from tcc.schedule.program import Call, Carry, Copy, If, Let, Load, Loop, Stmt, View
+from tcc.schedule.stencil import skewed
 
 if TYPE_CHECKING:
     from tcc.schedule.region import Region
 
 MOST_STEPS = 1 << 62
+MOST_TOGETHER = 8
+"""Steps of a scan in one pass over memory, at most: each is compiled anew."""
 
 
 def emit(outer: Region, node: Node) -> list[Stmt]:
@@ -68,6 +73,9 @@ def _scan(outer: Region, node: Node) -> list[Stmt]:
         return [replace(call, decisions=(decision,))]
     host, attributes = outer.host, node.attributes
     carries, consts, length = attributes["carries"], attributes["consts"], attributes["length"]
+    together = _together(outer, node)
+    if together > 1:
+        return _tiles_of_time(outer, node, together)
     axis = host.fresh("t")
     step: Size = dim.axis(axis, length)
     row: Size = length - 1 - step if attributes.get("reverse") else step
@@ -92,6 +100,67 @@ def _scan(outer: Region, node: Node) -> list[Stmt]:
     for view in (*given, *targets):
         host.used(view)
     return stmts + _finals(outer, node.results[:carries], doubles, length)
+
+
+def _together(outer: Region, node: Node) -> int:
+    """How many steps of a scan are made in one pass over memory: 1 where nothing but the state goes from one to
+    the next does not hold, or they are no stencil chain."""
+    attributes = node.attributes
+    carries, consts, length = attributes["carries"], attributes["consts"], attributes["length"]
+    if len(node.results) > carries or len(node.operands) > carries + consts:
+        return 1
+    counts = range(2, MOST_TOGETHER + 1)
+    if isinstance(length, int):
+        best = min(counts, key=lambda n: (length // n + length % n, n))
+        if length < best:
+            return 1
+    else:
+        best = MOST_TOGETHER
+
+    def passes(times: int) -> int:
+        graph = _repeated(node, times)
+        return len(skewed(group(graph), graph.outputs, outer.host.facts).groups)
+
+    return best if 2 * passes(best) <= best * passes(1) else 1
+
+
+def _repeated(node: Node, times: int) -> Graph:
+    """Several steps of a scan as one body."""
+    body: Graph = node.attributes["body"]
+    carries = node.attributes["carries"]
+    inputs = like_inputs(body.inputs)
+    state: Sequence[Value] = inputs[:carries]
+    for _ in range(times):
+        state = inline(body, [*state, *inputs[carries:]])
+    return Graph(body.name, inputs, tuple(state))
+
+
+def _tiles_of_time(outer: Region, node: Node, together: int) -> list[Stmt]:
+    """Passes over memory of several steps each, then the steps that are left one by one."""
+    host, attributes = outer.host, node.attributes
+    carries, length = attributes["carries"], attributes["length"]
+    tiles, rest = dim.floordiv(length, together), dim.mod(length, together)
+    stmts, doubles = _state(outer, node.operands[:carries], node)
+    consts = [outer.views[v] for v in node.operands[carries:]]
+    for before, count, times in ((0, tiles, together), (tiles, rest, 1)):
+        if count == 0:
+            continue
+        host.tick()
+        axis = host.fresh("t")
+        step = before + dim.axis(axis, count)
+        given = [*(View(b, half * dim.mod(step, 2)) for b, half in doubles), *consts]
+        targets = [View(b, half * dim.mod(step + 1, 2)) for b, half in doubles]
+        body = outer.inside(_repeated(node, times), given, targets)
+        if times > 1 and isinstance(body[0], Call):
+            reason = "each step's rows are made of a few rows of the step before it, which are still in the cache"
+            subject, choice = f"a scan of {length} steps", f"{times} steps in one pass over memory"
+            why = Decision("tile", subject, choice, reason, location=node.location)
+            body[0] = replace(body[0], decisions=(why, *body[0].decisions))
+        stmts.append(Loop(axis, 0, count, tuple(body), location=node.location))
+        host.tick()
+        for view in (*given, *targets):
+            host.used(view)
+    return stmts + _finals(outer, node.results, doubles, tiles + rest)
 
 
 def _while(outer: Region, node: Node) -> list[Stmt]:

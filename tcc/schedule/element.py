@@ -45,12 +45,14 @@ class Touch:
 class Local:
     """A box of a value, in a buffer that only one iteration of a kernel's outermost loop knows.
 
-    ``origin`` is the box's first element, ``extents`` its size, ``order`` its axes, outermost first.
+    ``origin`` is the box's first element, ``extents`` its size, ``order`` its axes, outermost first. Along the
+    axis ``ring`` the box goes round: each element takes the place of the one that is its extent before it.
     """
 
     origin: Coordinates
     extents: tuple[Size, ...]
     order: tuple[int, ...]
+    ring: int | None = None
 
     @property
     def size(self) -> Size:
@@ -59,6 +61,8 @@ class Local:
     def address(self, coordinates: Coordinates) -> Size:
         """Where an element of the value is in the buffer."""
         places = [c - o for c, o in zip(coordinates, self.origin, strict=True)]
+        if self.ring is not None:
+            places[self.ring] = dim.mod(places[self.ring], self.extents[self.ring])
         return linear([self.extents[k] for k in self.order], [places[k] for k in self.order])
 
 

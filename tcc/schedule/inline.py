@@ -17,6 +17,8 @@ REUSED = 4.0
 """The same for an element that is computed again in every turn of a loop around it."""
 SHARED = 2.0
 """The same for an element that two kernels read."""
+NEIGHBOURS = 4.0
+"""The same for an element of a row that is read for several rows: such rows are kept in the cache."""
 SHORT = 8
 
 
@@ -49,13 +51,21 @@ def may_inline(survey: Survey, node: Node, uses: Sequence[Use]) -> tuple[bool, s
         moved = isinstance(node.op.form, forms.IndexMap) and item.cost == 0
         if not moved and not (survey.simple[node] and cost <= SHARED):
             return False, f"{len({g for g, _ in places})} kernels read it ({cost:g} additions, limit {SHARED:g})"
-    elif cost * (len(places) - 1) > RECOMPUTE and (turns > len(uses) or not _each_once(node, uses)):
-        again = cost * (len(places) - 1)
-        return False, f"it is read at {len(places)} places ({again:g} more additions, limit {RECOMPUTE:g})"
+    elif not item.shifted:
+        again, limit = cost * (len(places) - 1), NEIGHBOURS if _in_rows(uses) else RECOMPUTE
+        if again > limit and (turns > len(uses) or not _each_once(node, uses)):
+            return False, f"it is read at {len(places)} places ({again:g} more additions, limit {limit:g})"
     for g, short in unroll:
         g.unrolled |= short
     read = "once" if len(places) == 1 else f"at {len(places)} places"
     return True, f"it is read {read}, and an element costs {cost:g} additions"
+
+
+def _in_rows(uses: Sequence[Use]) -> bool:
+    """Whether elements are read that are rows apart: at fixed distances along an axis that is not the last one."""
+    distances = [[a - b for a, b in zip(c, uses[0][1], strict=True)] for _, c, _ in uses]
+    near = all(isinstance(d, int) for at in distances for d in at)
+    return near and any(d != 0 for at in distances for d in at[:-1])
 
 
 def _each_once(node: Node, uses: Sequence[Use]) -> bool:

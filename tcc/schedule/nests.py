@@ -30,7 +30,7 @@ class Item:
 
     ``cost`` is that of one element in additions, without the operands'. ``fused``: multiply and add
     of the combination are one rounding. ``pieces`` counts an index map's boxes; ``partial``: some of its
-    elements are no element of an operand.
+    elements are no element of an operand; ``shifted``: neighbours are neighbours in its operand.
     """
 
     node: Node
@@ -39,6 +39,7 @@ class Item:
     fused: bool = False
     pieces: int = 1
     partial: bool = False
+    shifted: bool = False
 
     @property
     def reduces(self) -> bool:
@@ -49,7 +50,7 @@ def item_of(node: Node) -> Item:
     """The description of a node by its form."""
     form = node.op.form
     fused = isinstance(form, forms.Contract) or (isinstance(form, forms.Window) and form.kind == "convolution")
-    pieces, partial = 1, False
+    pieces, partial, shifted = 1, False, False
     if form is not None and all(v.type.size == 0 for v in node.results):
         return Item(node, _empty(node)) if not _alone(form) else Item(node, None)
     match form:
@@ -59,7 +60,9 @@ def item_of(node: Node) -> Item:
             nest = _reduce(node, form)
         case forms.IndexMap():
             nest = _index_map(node, form)
-            found = pieces_of(node, axes_of(node.results[0].type.shape, "q"))
+            axes = axes_of(node.results[0].type.shape, "q")
+            found = pieces_of(node, axes)
+            shifted = len(found) == 1 and _is_shift(axes, found[0].coordinates)
             pieces, partial = len(found), any(not dim.nonnegative(c) for p in found for c in p.conditions)
         case forms.Contract():
             nest = _contract(node)
@@ -69,7 +72,12 @@ def item_of(node: Node) -> Item:
             return Item(node, None)
     if nest.combine and _is_short(nest.reduce):
         nest = _unrolled(nest)
-    return Item(node, nest, _cost(nest, node), fused and bool(nest.reduce), pieces, partial)
+    return Item(node, nest, _cost(nest, node), fused and bool(nest.reduce), pieces, partial, shifted)
+
+
+def _is_shift(axes: Coordinates, read: Coordinates) -> bool:
+    """Whether what is read is at fixed distances from the axes."""
+    return len(axes) == len(read) and all(isinstance(c - a, int) for a, c in zip(axes, read, strict=True))
 
 
 def _alone(form: forms.Form) -> bool:

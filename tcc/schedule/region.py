@@ -10,7 +10,7 @@ from tcc.ir import forms
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.graph import Constant, Graph, Node, Value
-from tcc.schedule import buffers, control, opaque, row, scan, scatter, strip
+from tcc.schedule import buffers, control, opaque, rings, row, scan, scatter, strip
 from tcc.schedule.chain import chained
 from tcc.schedule.decision import Decision
 from tcc.schedule.element import Emitted, Task
@@ -19,6 +19,7 @@ from tcc.schedule.group import Group, Grouping, whole
 from tcc.schedule.nests import splat
 from tcc.schedule.placement import group
 from tcc.schedule.program import Call, Copy, Stmt, View
+from tcc.schedule.stencil import skewed
 
 
 class Host(Protocol):
@@ -78,7 +79,8 @@ class Region:
     def run(self) -> list[Stmt]:
         """The statements; afterwards `views` has every output's place."""
         self.views.update(self.given)
-        self.grouping: Grouping = chained(group(self.graph), self.graph.outputs, self.host.facts)
+        outputs, facts = self.graph.outputs, self.host.facts
+        self.grouping: Grouping = skewed(chained(group(self.graph), outputs, facts), outputs, facts)
         self.last = self._last_uses()
         self.direct = self._direct()
         self.views.update(self.direct)
@@ -144,6 +146,7 @@ class Region:
         emitters: dict[str, Callable[[Task], list[Emitted]]] = {
             "row": row.emit,
             "chain": strip.emit,
+            "stencil": rings.emit,
             "scan": scan.emit,
             "scatter": scatter.emit,
             "opaque": opaque.emit,

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import F32
-from tcc.ir.forms import Coordinates
-from tcc.ir.graph import Constant, Value
-from tcc.schedule import band, buffers, row, walk
+from tcc.schedule import band, buffers
 from tcc.schedule.axes import WORK
-from tcc.schedule.block import BlockBuilder, OpenLoop
+from tcc.schedule.block import OpenLoop
 from tcc.schedule.chain import ROWS, Chain
 from tcc.schedule.element import Emitted, Local, Task
 from tcc.schedule.group import Axis, Group, Root, plain_axes
-from tcc.schedule.program import Alloc, Block, Buffer, If, Loop, Parallel, Parameter, Serial, Stmt, Switch
-
-NEAR = 4 << 10
-"""Bytes of a local buffer up to which it lies on the stack."""
+from tcc.schedule.joint import Joint, placed
+from tcc.schedule.program import Block, Parallel
 
 
 def emit(task: Task) -> list[Emitted]:
@@ -28,17 +23,10 @@ def emit(task: Task) -> list[Emitted]:
     return [_Strips(task, task.group).emit()]
 
 
-class _Strips(BlockBuilder):
+class _Strips(Joint):
     def __init__(self, task: Task, chain: Chain) -> None:
-        super().__init__(task.taken)
-        self.task, self.chain = task, chain
-        self.at = task.node.location
-        self.stored = dict(task.stored)
-        self.local: dict[Value, Local] = {}
-        self.rooms: dict[str, Buffer] = {}
-        self.parameters: dict[str, Parameter] = {}
-        self.constants: list[tuple[str, Constant]] = []
-        self.most: dict[str, Size] = {}
+        super().__init__(task)
+        self.chain = chain
         self.band = band.found(chain, task.grouping)
 
     def emit(self) -> Emitted:
@@ -64,15 +52,13 @@ class _Strips(BlockBuilder):
         for size, upper in ((count, most), (self.seen, self._columns())):
             self.most.update((s.name, upper) for s in dim.symbols(size) if size == dim.of_atom(s))
         bodies = [self._member(k, [*places, start], most, count) for k in range(len(self.chain.members))]
-        for room in self.rooms.values():
-            self.add(Alloc(room))
+        self.allocate()
         for body in bodies:
             for stmt in body:
                 self.add(stmt)
         if units != 1:
             self.close()
-        parameters = tuple(sorted(self.parameters.values(), key=lambda p: p.access != "read"))
-        return Emitted(self.block(), parameters, constants=tuple(self.constants))
+        return self.joined()
 
     def _rows(self) -> int:
         """Rows of a block: whole tiles of a product."""
@@ -105,7 +91,7 @@ class _Strips(BlockBuilder):
 
     def _member(self, number: int, places: Sequence[Size], most: int, count: Size) -> Block:
         """A member's loops for one block: its lines stand at ``places``, the last one goes on for ``count`` rows."""
-        chain, task = self.chain, self.task
+        chain = self.chain
         g, names = chain.members[number], [line.names[number] for line in chain.lines]
         scales = [line.scales[number] for line in chain.lines]
         at: dict[str, Size] = {}
@@ -130,32 +116,12 @@ class _Strips(BlockBuilder):
             g.kind,
             [axes.get(a.name, a) for a in g.axes if a.name in axes or a.name not in names],
             None if g.reduced is None else tuple(axes[n].name if n in axes else n for n in g.reduced),
-            [Root(r.node, _placed(r.coordinates, at), r.piece) for r in g.roots],
-            [(n, _placed(c, at)) for n, c in g.reductions],
+            [Root(r.node, placed(r.coordinates, at), r.piece) for r in g.roots],
+            [(n, placed(c, at)) for n, c in g.reductions],
             g.unrolled,
             decisions=chain.decisions,
         )
-        inside = Task(
-            group,
-            task.grouping,
-            self.stored,
-            task.facts,
-            task.messages,
-            tuple(self.taken),
-            task.plain,
-            True,
-            self.local,
-        )
-        (emitted,) = row.emit(inside)
-        body = _roomy(_serial(emitted.body), self.most)
-        self.taken |= walk.defined_names(body)
-        self.taken |= {s.buffer.name for s in walk.statements(body) if isinstance(s, Alloc)}
-        self.constants += emitted.constants
-        self.taken |= {p.name for p in emitted.parameters}
-        for p in emitted.parameters:
-            known = self.parameters.get(p.name, p)
-            self.parameters[p.name] = p if known.access == p.access else replace(p, access="update")
-        return self._in_place(number, group, body)
+        return self._in_place(number, group, self.part(group))
 
     def _box(self, number: int, places: Sequence[Size], most: int) -> None:
         """Room for the block's part of what a member makes."""
@@ -174,12 +140,7 @@ class _Strips(BlockBuilder):
                 order = list(range(len(lines)))
                 if self.chain.turned:
                     order.append(order.pop(block))
-                name = self.fresh("t")
-                self.stored[value] = name
-                self.local[value] = Local(origin, tuple(extents), tuple(order))
-                size = self.local[value].size
-                near = isinstance(size, int) and size * value.type.dtype.bytes <= NEAR
-                self.rooms[name] = Buffer(name, value.type.dtype, size, "scratch" if near else "worker")
+                self.room(value, Local(origin, tuple(extents), tuple(order)))
 
     def _in_place(self, number: int, group: Group, body: Block) -> Block:
         """Boxes over those that are read for the last time by this member, at the same places."""
@@ -201,34 +162,3 @@ class _Strips(BlockBuilder):
                     dying.remove(operand)
                     break
         return body
-
-
-def _placed(coordinates: Coordinates, places: Mapping[str, Size]) -> Coordinates:
-    return tuple(dim.substitute(c, places) for c in coordinates)
-
-
-def _serial(body: Block) -> Block:
-    """The loops of a kernel as part of another one, which is shared among workers as a whole."""
-    last = body[-1]
-    if isinstance(last, Loop) and isinstance(last.mapping, Parallel):
-        return (*body[:-1], replace(last, mapping=Serial()))
-    return body
-
-
-def _roomy(body: Block, most: Mapping[str, Size]) -> Block:
-    """A block with room for the most that sizes known in the kernel only can be: a workspace is asked for before."""
-
-    def statement(stmt: Stmt) -> Stmt:
-        match stmt:
-            case Alloc():
-                return Alloc(replace(stmt.buffer, size=dim.substitute(stmt.buffer.size, most)))
-            case Loop():
-                return replace(stmt, body=_roomy(stmt.body, most))
-            case Switch():
-                return replace(stmt, cases=tuple(_roomy(c, most) for c in stmt.cases))
-            case If():
-                return replace(stmt, body=_roomy(stmt.body, most), otherwise=_roomy(stmt.otherwise, most))
-            case _:
-                return stmt
-
-    return tuple(map(statement, body))
