@@ -10,7 +10,7 @@ iterations is live.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tcc.errors import InternalError
 from tcc.ir import dim
@@ -60,6 +60,27 @@ class Target:
     def is_uniform(self) -> bool:
         """Whether all lanes touch one element."""
         return self.stride == 0 and LANES not in self.varies
+
+    def within(self, guard: Tile) -> Callable[[Coordinate, ir.Value], Target]:
+        """The target for a coordinate and its guard, which all lanes share: near the buffer's beginning where it
+        is false.
+
+        Masked accesses to pages that are not there take a processor a hundred times as long as others.
+        """
+        moving = index.part(self.size, {a for a in self.frame.axes if a not in guard.varies})
+        fixed = self.size - moving
+        targets: dict[tuple[int, ...], Target] = {}
+
+        def target(at: Coordinate, inside: ir.Value) -> Target:
+            key = tuple(at[a] for a in guard.axes if a in at)
+            if key not in targets:
+                base = self.storage.address
+                there = memory.offset(base, index.evaluate(self.frame, fixed, at, first_lane=True), self._cell)
+                (address,) = select(inside, (there,), (base,))
+                targets[key] = Target(self.frame, Storage(self.storage.dtype, address), moving, self.dtype)
+            return targets[key]
+
+        return target
 
     def moved(self, at: Coordinate) -> Size:
         """The index in lane 0 of a copy."""
@@ -158,6 +179,8 @@ def load(frame: Frame, node: Load, guard: Tile | None) -> Tile:
     side = target.side_by_side() if guard is None and frame.mask is None else None
     if side is not None:
         return _load_blocks(target, side, axes)
+    moves = target.stride is not None and not target.is_uniform and frame.function.shared.device is None
+    within = target.within(guard) if guard is not None and not guard.vector and moves else None
     parts: list[Register] = []
     for at in frame.grid(axes):
         inside = None if guard is None else guard.at(at)[0]
@@ -165,7 +188,8 @@ def load(frame: Frame, node: Load, guard: Tile | None) -> Tile:
         if known is False:
             parts.append(constant_register(node.dtype, 0))
             continue
-        parts.append(_read(target, at, _joined(mask_at(frame, varies, at), None if known else inside)))
+        near = target if known or inside is None or within is None else within(at, inside)
+        parts.append(_read(near, at, _joined(mask_at(frame, varies, at), None if known else inside)))
     return frame.tile(node.dtype, axes, parts)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import lru_cache
 from typing import Any
 
@@ -68,6 +69,16 @@ def linear(size: Size, name: str) -> tuple[Size | None, Size]:
         else:
             rest = rest + factor
     return stride, rest
+
+
+def part(size: Size, names: Container[str]) -> Size:
+    """The terms of a size that some names are in."""
+    terms = size.terms if isinstance(size, Dim) else ()
+    found: Size = 0
+    for monomial, coefficient in terms:
+        if any(s.name in names for atom, _ in monomial for s in dim.symbols(dim.of_atom(atom))):
+            found = found + coefficient * dim.product([dim.of_atom(a) for a, power in monomial for _ in range(power)])
+    return found
 
 
 def lane_stride(frame: Frame, size: Size) -> Size | None:
