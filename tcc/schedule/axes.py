@@ -35,6 +35,8 @@ SQUARE = 16
 """Most lanes of one: the shuffles grow as W log W, the code with them."""
 NOMINAL = 64
 WORK = 64 << 10
+FEW = 8
+"""Iterations that are too few to be shared among workers, where another loop has more."""
 
 
 @dataclass(frozen=True)
@@ -442,8 +444,8 @@ def parallel(space: tuple[PlanLoop, ...], reduce: tuple[PlanLoop, ...], cost: in
     """The outermost loop shared among workers, in pieces that are worth it."""
     if not space:
         return space
-    first = next((k for k, x in enumerate(space) if not isinstance(x.extent, int) or x.extent > 8), None)
-    if first is None or (space[first].lanes > 1 and first != 0):
+    first = _shared(space)
+    if first is None:
         return space
     loops = (space[first], *space[:first], *space[first + 1 :])
     outer = loops[0]
@@ -454,6 +456,20 @@ def parallel(space: tuple[PlanLoop, ...], reduce: tuple[PlanLoop, ...], cost: in
     step = outer.lanes * outer.copies
     grain = 1 + dim.floordiv(dim.floordiv(WORK, inner + 1), step)
     return (replace(outer, mapping=Parallel(grain * step)), *loops[1:])
+
+
+def _shared(space: Sequence[PlanLoop]) -> int | None:
+    """The number of the loop to share: the outermost one of more than `FEW` iterations, else the longest. One
+    along lanes cannot be moved outwards."""
+    few: list[tuple[int, int]] = []
+    for k, loop in enumerate(space):
+        if loop.lanes > 1 and k > 0:
+            continue
+        if not isinstance(loop.extent, int) or loop.extent > FEW:
+            return k
+        if loop.extent > 1 and loop.copies == 1:
+            few.append((loop.extent, -k))
+    return -max(few)[1] if few else None
 
 
 def opened(loop: PlanLoop, location: Location, lo: Size = 0, hi: Size | None = None) -> OpenLoop:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 ROWS = 8
 """Rows combined as a tree before they are combined with what was there, in the order of the rows."""
-STRIP = 16 << 10
-"""Bytes of each row that one strip of columns has at most: several pages, so that `ROWS` of them are `ROWS` long
+STRIP = 8 << 10
+"""Bytes of each row that one strip of columns has at most: whole pages, so that `ROWS` of them are `ROWS` long
 streams. All rows of results are twice that at most: the first cache."""
 
 

@@ -1,5 +1,7 @@
 /* The library's own threads: workers that spin shortly, then sleep. A job runs on the caller and on
  * those that join it; a second caller meanwhile runs its loop alone, so callers never wait for each other.
+ * Each worker begins with its own share of the range, the same in every loop of that length: what it wrote in
+ * one, it finds in its cache in the next. Who is done helps the others.
  * Survives fork: a child that finds another process's number starts anew. */
 #define _GNU_SOURCE
 #include "native.h"
@@ -32,7 +34,12 @@ static struct {
     pthread_t handles[MAX_THREADS];
     tcc_body body;
     void *arg;
-    int64_t n, piece, next;
+    int64_t n, piece, pieces;
+    int32_t ways; /* workers that there is a share for */
+    struct {
+        int64_t next, end; /* in pieces */
+        char apart[48];    /* a cache line each */
+    } shares[MAX_THREADS + 1];
 } pool;
 
 #define PLACE ((uint64_t)1 << 16)
@@ -87,20 +94,25 @@ static void wake(uint32_t *word, int count) {
 }
 
 static void work(int32_t worker) {
-    for (;;) {
-        const int64_t begin = __atomic_fetch_add(&pool.next, pool.piece, __ATOMIC_RELAXED);
-        if (begin >= pool.n) return;
-        pool.body(pool.arg, begin, pool.n - begin < pool.piece ? pool.n : begin + pool.piece, worker);
+    const int64_t piece = pool.piece;
+    for (int32_t turn = 0; turn < pool.ways; turn++) {
+        const int32_t share = (worker + turn) % pool.ways;
+        for (;;) {
+            const int64_t number = __atomic_fetch_add(&pool.shares[share].next, 1, __ATOMIC_RELAXED);
+            if (number >= pool.shares[share].end) break;
+            pool.body(pool.arg, number * piece, number + 1 == pool.pieces ? pool.n : (number + 1) * piece, worker);
+        }
     }
 }
 
-/* Joins a job that has a place, works, leaves. Returns 0 when there was none. */
-static int join_job(void) {
+/* Joins a job that has a place, works, leaves. Returns 0 when there was none. The caller is worker 0, a thread
+ * the one of its number where all are wanted. */
+static int join_job(int32_t number) {
     uint64_t door = __atomic_load_n(&pool.door, __ATOMIC_SEQ_CST);
     do {
         if (PLACES(door) == 0) return 0;
     } while (!__atomic_compare_exchange_n(&pool.door, &door, door - PLACE + 1, 1, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
-    work(PLACES(door)); /* the caller is worker 0 */
+    work(pool.ways == pool.threads + 1 ? number : PLACES(door));
     door = __atomic_sub_fetch(&pool.door, 1, __ATOMIC_RELEASE);
     if (PLACES(door) == 0 && INSIDE(door) == 0) {
         __atomic_fetch_add(&pool.done, 1, __ATOMIC_SEQ_CST);
@@ -109,12 +121,11 @@ static int join_job(void) {
     return 1;
 }
 
-static void *serve(void *unused) {
+static void *serve(void *number) {
     int spins = 0;
-    (void)unused;
     while (!__atomic_load_n(&pool.stopping, __ATOMIC_ACQUIRE)) {
         const uint32_t bell = __atomic_load_n(&pool.bell, __ATOMIC_SEQ_CST);
-        if (join_job()) {
+        if (join_job((int32_t)(intptr_t)number)) {
             spins = 0;
         } else if (spins++ < SPINS) {
 #if defined(__linux__)
@@ -138,7 +149,8 @@ static void grow(int32_t wanted) {
     if (pool.threads >= wanted) return;
     sigfillset(&all); /* the host's signal handlers run on the host's threads */
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (pool.threads < wanted && pthread_create(&pool.handles[pool.threads], NULL, serve, NULL) == 0)
+    while (pool.threads < wanted && pthread_create(&pool.handles[pool.threads], NULL, serve,
+                                                   (void *)(intptr_t)(pool.threads + 1)) == 0)
         pool.threads++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
@@ -200,10 +212,15 @@ void tcc_pool_run(void *unused, tcc_body body, void *arg, int64_t n, int64_t gra
     __atomic_store_n(&pool.processor, sched_getcpu(), __ATOMIC_RELAXED);
 #endif
     pool.piece = (piece < 1 ? 1 : piece) * grain;
+    pool.pieces = n / pool.piece + (n % pool.piece != 0);
+    pool.ways = helpers + 1;
+    for (int32_t way = 0; way <= helpers; way++) {
+        __atomic_store_n(&pool.shares[way].next, way * pool.pieces / pool.ways, __ATOMIC_RELAXED);
+        pool.shares[way].end = (way + 1) * pool.pieces / pool.ways;
+    }
     pool.body = body;
     pool.arg = arg;
     pool.n = n;
-    __atomic_store_n(&pool.next, 0, __ATOMIC_RELAXED);
     job = (__atomic_load_n(&pool.door, __ATOMIC_RELAXED) >> 32) + 1;
     __atomic_store_n(&pool.door, job << 32 | (uint64_t)(uint32_t)helpers << 16, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&pool.bell, 1, __ATOMIC_SEQ_CST);
