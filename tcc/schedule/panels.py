@@ -28,8 +28,9 @@ PACKED_SPAN = 48 << 10
 class PanelBuilder(KernelBuilder):
     """A kernel of products: ``places`` is where the group's axes are at a point of the kernel.
 
-    ``start`` and ``left`` are the first column of the block at hand and how many there are; ``m`` and ``n`` all rows
-    and columns, ``outer`` the places along the outer loops. ``constants`` are weights made for the kernel.
+    ``start`` and ``left`` are the first column of the block at hand and how many there are; ``done`` and ``at_once``
+    the steps before those at hand, and how many these are; ``m`` and ``n`` all rows and columns, ``outer`` the
+    places along the outer loops. ``constants`` are weights made for the kernel.
     """
 
     def __init__(self, task: Task, product: Product) -> None:
@@ -47,6 +48,8 @@ class PanelBuilder(KernelBuilder):
         self.constants: list[tuple[str, Constant]] = []
         self.start: Size = 0
         self.left: Size = self.wide
+        self.done: Size = 0
+        self.at_once: Size = product.steps
 
     @property
     def panel_dtype(self) -> DType:
@@ -136,6 +139,10 @@ class PanelBuilder(KernelBuilder):
             whole = apply("and", whole, c)
         return self.chosen(self.bind(SCALARS.cast(whole, I64), self.at), self.at, "direct", 0, 1)
 
+    def together(self) -> int:
+        """How many steps all tiles of rows go before the next ones: 0 for all of them."""
+        return 0
+
     def laid_out(self, panel: Size, full: bool) -> list[Panel]:
         """The panels of this block of columns, if all right operands are weights that had better lie in panels."""
         product, steps = self.product, self.product.steps
@@ -179,7 +186,7 @@ class PanelBuilder(KernelBuilder):
         planes = 2 if self.dtype.is_complex else 1
         name = self.fresh("panel")
         across = self.wide * planes
-        self.add(Alloc(Buffer(name, self.panel_dtype, self.product.steps * across, "worker")))
+        self.add(Alloc(Buffer(name, self.panel_dtype, (self.together() or self.product.steps) * across, "worker")))
         return Panel(name, self.panel_dtype, across, 1, planes, self.wide if planes == 2 else 0)
 
     def left_panel(self, s: Sum) -> Panel | None:
@@ -188,7 +195,7 @@ class PanelBuilder(KernelBuilder):
         if product.reads_left(s):
             return None
         name = self.fresh("rows")
-        steps = product.steps
+        steps = self.together() or product.steps
         by_steps = product.rows is not None and s.left.stride(product.rows) == 1
         across, along = (product.height, 1) if by_steps else (1, steps + product.lanes)
         size = (steps + product.lanes) * product.height
@@ -198,10 +205,11 @@ class PanelBuilder(KernelBuilder):
     def _shared(self, lanes: int, copies: int) -> tuple[Size, int]:
         """Opens loops over the shared axes, the last one in steps; the number of the point, and how many loops."""
         index: Size = 0
+        part = self.at_once != self.product.steps
         for k, loop in enumerate(self.product.shared):
             last = k == len(self.product.shared) - 1
-            at = self.into("k", loop.extent, lanes if last else 1, copies if last else 1)
-            self.put_at(loop, at)
+            at = self.into("k", self.at_once if part else loop.extent, lanes if last else 1, copies if last else 1)
+            self.put_at(loop, self.done + at)
             index = index * loop.extent + at
         return index, len(self.product.shared)
 
@@ -223,7 +231,7 @@ class PanelBuilder(KernelBuilder):
 
     def fill(self, panel: Panel) -> None:
         """Zeros for the columns after the last one."""
-        k = self.into("k", self.product.steps)
+        k = self.into("k", self.at_once)
         j = self.into("j", self.wide, self.product.lanes, 1, self.left)
         for plane in range(panel.planes):
             zero = Const(panel.dtype, 0)

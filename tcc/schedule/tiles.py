@@ -21,6 +21,8 @@ UNITS = 16
 """Pieces of work that a product is cut into where it is large enough."""
 LEAST_TILES = 16
 """Tiles of rows that share a packed block at least."""
+STEPS = 256
+"""Steps that go on together are a multiple of this, where not all do."""
 DEAR = 20.0
 """Additions from which on one vector of an epilogue at a time keeps the processor busy, and its constants many
 registers."""
@@ -32,6 +34,7 @@ class Tiles(PanelBuilder):
     def __init__(self, task: Task, product: Product) -> None:
         super().__init__(task, product)
         self.tile_buffers: list[str] = []
+        self.above: Size = 0
 
     # --- units --------------------------------------------------------------------------------------
 
@@ -91,12 +94,14 @@ class Tiles(PanelBuilder):
         )
         if isinstance(self.n, int) and self.n < self.wide:
             self.left = self.n
-        if not self._is_trivial():
-            size = product.height * self.wide
+        depth = self.together()
+        tiles = self.tiles if depth else 1
+        if depth or not self._is_trivial():
+            size = tiles * product.height * self.wide
             for _ in product.sums:
                 name = self.fresh("tile")
                 self.tile_buffers.append(name)
-                self.add(Alloc(Buffer(name, self.dtype, size, "scratch")))
+                self.add(Alloc(Buffer(name, self.dtype, size, "worker" if depth else "scratch")))
         laid = self.laid_out(panel, full)
         direct = False if laid else self.direct(full)
         modes = [False, True] if not isinstance(direct, bool) else [direct]
@@ -104,16 +109,37 @@ class Tiles(PanelBuilder):
         if False in modes:
             self.rights = laid or [self.allocated() for _ in product.sums]
         self.lefts = [self.left_panel(s) for s in product.sums]
+        if depth:
+            number = self.into("depth", dim.ceildiv(product.steps, depth))
+            self.done = depth * number
+            self.at_once = self.size(dim.minimum(depth, product.steps - self.done), "steps", 1, depth)
         for number in self.cases(index, len(modes), self.at):
             if not modes[number] and not laid:
                 for s, p in zip(product.sums, self.rights, strict=True):
                     self.pack_right(s, p)
-            self._rows(first, last, modes[number])
+            self._rows(first, last, modes[number], not depth)
+        if depth:
+            self.close()
+            self._rows(first, last, None, True)
+
+    def together(self) -> int:
+        """How many steps all tiles of rows go before the next ones: 0 for all of them, where a block of columns is
+        no longer than the second cache, or so many tiles share it that packing it is little."""
+        product = self.product
+        block = self.wide * self.dtype.bytes
+        simple = len(product.shared) == 1 and not self.dtype.is_complex and product.words is None
+        if not simple or not isinstance(product.steps, int) or not isinstance(self.tiles, int):
+            return 0
+        if not 1 < self.tiles <= LEAST_TILES:
+            return 0
+        depth = self.facts.l2 // 2 // block // STEPS * STEPS
+        return depth if product.steps > 2 * depth > 0 else 0
 
     # --- rows and tiles -----------------------------------------------------------------------------
 
-    def _rows(self, first: Size, last: Size, direct: bool) -> None:
-        """The tiles of rows, of nearly equal heights."""
+    def _rows(self, first: Size, last: Size, direct: bool | None, ends: bool) -> None:
+        """The tiles of rows, of nearly equal heights: their sums (``direct`` None: made before), and if that ends
+        them what becomes of these."""
         product = self.product
         looped = not (first == 0 and last == 1)
         t: Size = 0
@@ -124,7 +150,17 @@ class Tiles(PanelBuilder):
         self.row = self.size(t * self.low + dim.minimum(t, self.extra), "row", 0, dim.maximum(self.m - 1, 0))
         higher = dim.minimum(1, dim.maximum(0, self.extra - t)) if self.extra != 0 else 0
         height = self.size(self.low + higher, "height", 1, product.height)
-        heights = self._heights()
+        self.above: Size = 0 if self.at_once == product.steps else (t - first) * product.height
+        if direct is not None:
+            self._sums(height, direct)
+        if ends and self.tile_buffers:
+            self._epilogue(height)
+        if looped:
+            self.close()
+
+    def _sums(self, height: Size, direct: bool) -> None:
+        """The sums of a tile of rows."""
+        product, heights = self.product, self._heights()
         for s, p in zip(product.sums, self.lefts, strict=True):
             if p is not None:
                 self.pack_left(s, p, self.row, height)
@@ -140,10 +176,6 @@ class Tiles(PanelBuilder):
         chosen = self.size(index, "form")
         for number in self.cases(chosen, len(forms), self.at):
             self._tile(*forms[number], direct)
-        if self.tile_buffers:
-            self._epilogue(height)
-        if looped:
-            self.close()
 
     def _heights(self) -> list[int]:
         most = self.product.height
@@ -175,6 +207,8 @@ class Tiles(PanelBuilder):
         self.put_row(self.row + i)
         self.put_at(product.columns, self.start + j)
         apart = any(p is None for p in self.lefts) or direct
+        first = self.done if self.constants else 0
+        starts = [self.initial(which, i, j) for which in range(len(product.sums))]
         k, loops = self._steps(product.shared if apart else ())
         names = [[self._carried() for _ in product.sums] for _ in loops]
         self.depths.update((n, len(self.scopes) - 1) for group in names[-1] for n in group)
@@ -184,16 +218,19 @@ class Tiles(PanelBuilder):
             a = self.left_factor(which, k, i)
             self.put_at(product.columns, self.start + j)
             right = None if direct else self.rights[which]
-            b = (self.factor(s, s.right),) if right is None else tuple(map(self.bound, right.loads(k, within, number)))
+            if right is None:
+                b: tuple[Expr, ...] = (self.factor(s, s.right),)
+            else:
+                b = tuple(map(self.bound, right.loads(first + k, within, number)))
             old = tuple(Name(self.dtype.real, n) for n in names[-1][which])
             new = tuple(self.bound(x) for x in self.added(old, a, b))
-            self._carry([group[which] for group in names], loops, self.initial(which, i), new)
+            self._carry([group[which] for group in names], loops, starts[which], new)
         for _ in loops:
             self.close()
         for which, s in enumerate(product.sums):
             total = self._whole(tuple(Name(self.dtype.real, n) for n in names[0][which]))
             if self.tile_buffers:
-                self.add(Store(self.tile_buffers[which], i * self.wide + j, total, location=self.at))
+                self.add(Store(self.tile_buffers[which], self._in_tile(i, j), total, location=self.at))
             else:
                 self._known(s, total)
         if not self.tile_buffers:
@@ -205,14 +242,16 @@ class Tiles(PanelBuilder):
         """Opens the loops over all steps, one for each shared axis if these are given: the number of the step."""
         loops: list[OpenLoop] = []
         number: Size = 0
-        extents = [dim.ceildiv(x.extent, self.step_of(x)) for x in shared] or [self.product.steps]
+        extents = [dim.ceildiv(x.extent, self.step_of(x)) for x in shared] or [self.at_once]
+        if self.at_once != self.product.steps:
+            extents = [self.at_once]
         for place, extent in enumerate(extents):
             split = (lanes, copies) if place == len(extents) - 1 else (1, 1)
             loop = self.open(OpenLoop(self.fresh("k"), 0, extent, *split, location=self.at))
             loops.append(loop)
             number = number * extent + dim.axis(loop.axis, extent)
         for loop, open_loop, extent in zip(shared, loops, extents, strict=False):
-            self.put_at(loop, self.step_of(loop) * dim.axis(open_loop.axis, extent))
+            self.put_at(loop, self.step_of(loop) * dim.axis(open_loop.axis, extent) + self.done)
         return number, loops
 
     def step_of(self, loop: PlanLoop) -> int:  # noqa: ARG002
@@ -222,8 +261,15 @@ class Tiles(PanelBuilder):
     def before_tile(self, height: Size) -> None:
         """What is made for a tile of rows before its products."""
 
-    def initial(self, which: int, i: Size) -> tuple[Expr, ...]:  # noqa: ARG002
-        """What a sum starts from, in row ``i`` of the tile."""
+    def _in_tile(self, i: Size, j: Size) -> Size:
+        """Where a sum is among those of a tile, or of all tiles."""
+        return (self.above + i) * self.wide + j
+
+    def initial(self, which: int, i: Size, j: Size) -> tuple[Expr, ...]:
+        """What a sum starts from, in row ``i`` and column ``j`` of the tile."""
+        if self.at_once != self.product.steps:
+            begun = self.bound(apply("gt", Position(I64, self.done), Const(I64, 0)))
+            return (self.bound(Load(self.dtype, self.tile_buffers[which], self._in_tile(i, j), begun, self.at)),)
         return tuple(Const(self.dtype.real, 0) for _ in range(2 if self.dtype.is_complex else 1))
 
     def left_factor(self, which: int, k: Size, i: Size) -> tuple[Expr, ...]:
@@ -302,7 +348,7 @@ class Tiles(PanelBuilder):
         self.put_row(self.row + i)
         self.put_at(product.columns, self.start + j)
         for name, s in zip(self.tile_buffers, product.sums, strict=True):
-            self._known(s, self.bound(Load(self.dtype, name, i * self.wide + j)))
+            self._known(s, self.bound(Load(self.dtype, name, self._in_tile(i, j))))
         self._results(None)
         self.close()
         self.close()

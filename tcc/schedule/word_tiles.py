@@ -165,9 +165,9 @@ class WordTiles(Tiles):
             self.add(Store(name, i, self.bound(apply("neg", value)), location=self.at))
             self.close()
 
-    def initial(self, which: int, i: Size) -> tuple[Expr, ...]:
+    def initial(self, which: int, i: Size, j: Size) -> tuple[Expr, ...]:
         if not self.excesses:
-            return super().initial(which, i)
+            return super().initial(which, i, j)
         return (self.bound(Load(I32, self.excesses[which], i)),)
 
     def left_factor(self, which: int, k: Size, i: Size) -> tuple[Expr, ...]:

@@ -42,6 +42,7 @@ CASES: dict[str, tuple[Callable[..., Value], tuple[str, ...], str]] = {
     "three_rows": (ops.matmul, ("[3, k]", "[k, n]"), "ik,kj->ij"),
     "narrow": (ops.matmul, ("[m, k]", "[k, 10]"), "ik,kj->ij"),
     "static": (ops.matmul, ("[13, 70]", "[70, 101]"), "ik,kj->ij"),
+    "deep": (lambda a, b: ops.matmul(ops.transpose(a), b), ("[9001, 20]", "[9001, 70]"), "ki,kj->ij"),
 }
 DTYPES = {d.name: d for d in (dt.F64, dt.F16, dt.BF16, dt.I8, dt.I32, dt.U64, dt.C64, dt.C128)}
 SMALL = ((dt.I8, dt.I8), (dt.U8, dt.U8), (dt.U8, dt.I8), (dt.I8, dt.U8), (dt.I16, dt.I16), (dt.I8, dt.I16))
