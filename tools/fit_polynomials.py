@@ -239,12 +239,12 @@ def _fits() -> list[Fit]:
     )
     row(
         "erf",
-        "erf(x) = x + x·P(z), z = x², |x| <= 1",
-        lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1,
-        lambda z: mp.sqrt(z) / mp.erf(mp.sqrt(z)),
-        tiny,
-        1,
-        27.5,
+        "erf(x) = x + x·P(t), t = x² - 1/2, |x| <= 9/8",
+        lambda t: mp.erf(mp.sqrt(t + 0.5)) / mp.sqrt(t + 0.5) - 1,
+        lambda t: mp.sqrt(t + 0.5) / mp.erf(mp.sqrt(t + 0.5)),
+        tiny - 0.5,
+        mp.mpf(81) / 64 - 0.5,
+        27.3,
         57,
     )
 
@@ -268,17 +268,17 @@ def _fits() -> list[Fit]:
                 f"erfc(x)·exp(x²)·(1 + 2·x) = P(q), q = (x - {k})/(x + {k}), x < {high}",
             )
         )
-    for dtype, high, goal in (("f32", 4, 28), ("f64", 6, 58)):
+    for dtype, high, goal in (("f32", 4, 26.6), ("f64", 6, 57)):
         rows.append(
             Fit(
-                "log_erfc",
+                "root_erfc",
                 dtype,
-                lambda x: mp.log(mp.erfc(x)),
-                lambda x: mp.erfc(x) / mp.erf(x),
-                1,
-                high,
+                lambda t: mp.root(mp.erfc(1 + t), 4),
+                lambda t: 4 * mp.erfc(1 + t) ** mp.mpf(0.75) / mp.erf(1 + t),
+                mp.mpf(1) / 8,
+                high - 1,
                 goal,
-                f"log(erfc(x)) = P(x), 1 <= x <= {high}",
+                f"erfc(1 + t) = P(t)⁴, 9/8 <= 1 + t <= {high}",
             )
         )
     # For powers: a float's in doubles, a double's in pairs of them.

@@ -37,7 +37,7 @@ _ROWS: tuple[tuple[str, Callable[..., Lanes], float, float], ...] = (
     ("arcsinh", arcsinh, 1.4, 1.4),
     ("arccosh", arccosh, 1.4, 1.4),
     ("arctanh", arctanh, 1.1, 1.1),
-    ("erf", erf, 1.4, 1.4),
+    ("erf", erf, 1.3, 1.3),
     ("erfc", erfc, 0.6, 3.0),
     ("cbrt", cbrt, 0.6, 0.6),
     ("pow", power, 0.6, 1.3),

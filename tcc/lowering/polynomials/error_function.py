@@ -1,8 +1,11 @@
 """erf and erfc.
 
-The scaled complement erfc(x)·exp(x²)·(1 + 2·x) is a polynomial in (x - k)/(x + k), as in M. M. Shepherd
-and J. G. Laframboise, "Chebyshev approximation of (1 + 2x)exp(x²)erfc x in 0 <= x < inf", Math. Comp. 36
-(1981).
+Far from 0 erf is 1 less a power of a polynomial, as in C. Hastings, Approximations for Digital Computers
+(1955), where the power is of the reciprocal.
+
+Of erfc the scaled complement erfc(x)·exp(x²)·(1 + 2·x) is a polynomial in (x - k)/(x + k), as in M. M.
+Shepherd and J. G. Laframboise, "Chebyshev approximation of (1 + 2x)exp(x²)erfc x in 0 <= x < inf", Math.
+Comp. 36 (1981).
 """
 
 from __future__ import annotations
@@ -18,12 +21,13 @@ from tcc.lowering.polynomials.format import clamp, polynomial
 
 def erf(x: Lanes) -> Lanes:
     """The error function."""
-    a, z = x.abs(), x * x
-    near = x.fma(polynomial("erf", z), x)
+    a = x.abs()
     # Beyond the limit the difference from 1 is less than half a unit.
-    logarithm = polynomial("log_erfc", clamp(a, 1, 4 if x.dtype == dt.F32 else 6))
-    far = (1 - normal_exp(logarithm)).copysign(x)
-    return (a < 1).select(near, far)
+    limit = 4 if x.dtype == dt.F32 else 6
+    root = polynomial("root_erfc", (a > limit).select(limit, a) - 1)
+    square = root * root
+    far = square.fma(-square, 1).copysign(x)
+    return (a < 1.125).select(_near(x), far)
 
 
 def erfc(x: Lanes) -> Lanes:
@@ -34,9 +38,13 @@ def erfc(x: Lanes) -> Lanes:
             x.dtype
         )
     # Near 0 the complement's polynomial loses more than the difference from 1.
-    z = x * x
-    near = 1 - x.fma(polynomial("erf", z), x)
+    near = 1 - _near(x)
     return (x.abs() < 0.5).select(near, _erfc(x, ("erfc", 4), 28, lambda s: exp_of_sum(s.high, s.low)))
+
+
+def _near(x: Lanes) -> Lanes:
+    """erf within 9/8 of 0, by powers from the middle: at the ends they would grow the errors of rounding."""
+    return x.fma(polynomial("erf", x.fma(x, -0.5)), x)
 
 
 def _erfc(x: Lanes, fit: tuple[str, float], limit: float, exponential: Callable[[Pair], Lanes]) -> Lanes:
