@@ -1,9 +1,9 @@
 """Loads and stores of the loop IR, by how the index moves along the lanes.
 
 Not at all: one scalar access, broadcast where it is used. By one element: a vector access with the
-alignment of an element. By a few: vectors and shuffles, where nothing is masked. Otherwise a gather or a
-scatter. Lanes and copies that are not live are masked; a scalar access under a mask is made if any of its
-iterations is live.
+alignment of an element. By a few: vectors and shuffles, where nothing is masked. Otherwise a scatter or a
+gather; where the machine's gathers are slower and nothing is masked, a load for each lane. Lanes and copies
+that are not live are masked; a scalar access under a mask is made if any of its iterations is live.
 """
 # The bindings are untyped.
 # pyright: basic
@@ -29,6 +29,7 @@ from tcc.lowering.registers import (
     either,
     integer,
     known_bit,
+    lane,
     multiply,
     select,
     shuffle,
@@ -131,9 +132,12 @@ class Target:
                 return name, distance == -1
         return None
 
-    def rows(self, at: Coordinate) -> list[ir.Value]:
+    def each(self, at: Coordinate) -> list[ir.Value]:
         """The address in each lane."""
-        assert self.stride is not None
+        if self.stride is None:
+            places = index.evaluate(self.frame, self.size, at)
+            base = self.storage.address
+            return [memory.offset(base, lane(places, n), self._cell) for n in range(self.frame.width)]
         first = self.address(at)
         distance = index.evaluate(self.frame, self.stride, at)
         return [memory.offset(first, multiply(distance, integer(n)), self._cell) for n in range(self.frame.width)]
@@ -199,7 +203,7 @@ def _load_blocks(target: Target, side: str, axes: tuple[str, ...]) -> Tile:
     parts: dict[tuple[int, ...], Register] = {}
     for at in frame.grid(axes):
         if at[side] % lanes == 0:
-            rows = [memory.load_vector(row, dtype, lanes, align=align)[0] for row in target.rows(at)]
+            rows = [memory.load_vector(row, dtype, lanes, align=align)[0] for row in target.each(at)]
             for n, column in enumerate(transposed(rows)):
                 parts[tuple({**at, side: at[side] + n}.values())] = (column,)
     return frame.tile(dtype, axes, [parts[tuple(at.values())] for at in frame.grid(axes)])
@@ -212,7 +216,7 @@ def _store_blocks(target: Target, side: str, axes: tuple[str, ...], value: Tile,
     for at in frame.grid(axes):
         if at[side] % lanes == 0:
             columns = [broadcast(value.at({**at, side: at[side] + n})[0], lanes) for n in range(lanes)]
-            for row, vector in zip(target.rows(at), transposed(columns), strict=True):
+            for row, vector in zip(target.each(at), transposed(columns), strict=True):
                 memory.store_vector(row, (vector,), target.storage.dtype, nontemporal=nontemporal)
 
 
@@ -271,6 +275,8 @@ def _read(target: Target, at: Coordinate, mask: ir.Value | None) -> Register:
     near = interleave.distance(target.stride, dtype) if target.span == 1 and mask is None else None
     if near is not None:
         return interleave.load(target.address(at), dtype, near, lanes, interleave.ahead(target.moved(at), near, lanes))
+    if mask is None and not target.frame.function.facts.gather:
+        return memory.load_each(target.each(at), dtype, align)
     return memory.gather(target.addresses(at), dtype, mask, align)
 
 

@@ -7,9 +7,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tcc.ir.dtype import BOOL, DType
 from tcc.lowering.lanes import element_type
-from tcc.lowering.mlir import arith, ir, llvm, scf
+from tcc.lowering.mlir import arith, ir, llvm, scf, vector
 from tcc.lowering.registers import (
     Register,
     branch,
@@ -109,6 +111,13 @@ def load_vector(
     if not dtype.is_complex:
         return (value,)
     return tuple(shuffle(value, value, range(n, wide, 2)) for n in range(2))
+
+
+def load_each(addresses: Sequence[ir.Value], dtype: DType, align: int = 0) -> Register:
+    """The elements at scalar addresses, one load for each lane."""
+    elements = [load(address, dtype, None, align) for address in addresses]
+    type = vector_of(element_type(dtype.real), len(addresses))
+    return tuple(vector.from_elements(type, list(parts)) for parts in zip(*elements, strict=True))
 
 
 def store_vector(

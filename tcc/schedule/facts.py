@@ -18,8 +18,8 @@ class Facts:
     cache line; ``l1``, ``l2``, ``last_level`` the caches of one core (the last level: its share).
     ``fma``: fused multiply-add exists. ``half``: conversions
     between f16 and f32 exist. ``nontemporal``: streaming stores exist. ``scale``: floats are multiplied by
-    powers of two in one instruction. ``dots``: the scalar ops on words (`tcc.ir.scalar.DOTS`) that are
-    instructions.
+    powers of two in one instruction. ``gather``: loads at a vector of addresses are better made as one than
+    lane by lane. ``dots``: the scalar ops on words (`tcc.ir.scalar.DOTS`) that are instructions.
 
     On a GPU ``threads`` is the number of threads of a block, which are the lanes (loops that are not
     planned for them have one lane: ``vector_bytes`` is 1), ``shared`` the bytes of memory that they
@@ -33,6 +33,7 @@ class Facts:
     half: bool = True
     nontemporal: bool = True
     scale: bool = False
+    gather: bool = True
     dots: frozenset[str] = frozenset()
     line: int = 64
     l1: int = 32 << 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -280,6 +281,39 @@ entry f(n, m within 1..)
             assert code.run("f", [x, wrong], {"n": 77, "m": 20}, workers=workers)[0] == 2
             wrong[(place + 30) % 77] = -1
             assert code.run("f", [-x, wrong], {"n": 77, "m": 20}, workers=workers)[0] == 1
+
+
+@pytest.mark.parametrize("gather", [True, False])
+@pytest.mark.parametrize("dtype", ["bool", "u8", "bf16", "f32", "f64", "c64"])
+def test_gathers_and_their_loads_one_by_one(dtype: str, gather: bool) -> None:
+    """At places that are data, and at a stride; with a last part of the lanes."""
+    code = Machine(
+        parse(f"""
+kernel k(X: {dtype} read, I: i32 read, Y: {dtype} write, Z: {dtype} write; n, m within 1.., s within 1..)
+  for i in 0..n lanes 16 copies 2
+    let j within 0..m = I[i]
+    Y[i] = X[j]
+    Z[i] = X[s*i]
+entry f(n, m within 1.., s within 1..)
+  buffer x: {dtype}[m] argument
+  buffer i: i32[n] argument
+  buffer y: {dtype}[n] argument
+  buffer z: {dtype}[n] argument
+  inputs x, i
+  outputs y, z
+  workspace 0
+  worker_bytes 0
+  body
+    call k(x, i, y, z; n, m, s)
+"""),
+        facts=replace(FACTS, gather=gather),
+    )
+    x = floats(500).astype(BY_NAME[dtype].numpy)
+    index = RNG.integers(0, 500, 45).astype("i4")
+    status, (y, z) = code.run("f", [x, index], {"n": 45, "m": 500, "s": 11})
+    assert status == 0
+    np.testing.assert_array_equal(y, x[index])
+    np.testing.assert_array_equal(z, x[: 45 * 11 : 11])
 
 
 def test_scatter_add_hits_one_element_often() -> None:
