@@ -1,7 +1,8 @@
 """Sorting many short rows of a known length: each lane has a row of its own.
 
-The network of few elements is written out, so that entries stay in registers; a longer one is a loop for each
-stage. Rows that lie along memory are transposed on the way in and out.
+Entries are compared in groups that stay in registers through some stages of the network, and go back to the
+buffer in between: its stores are what a stage for itself would take longest for. Rows that lie along memory
+are transposed on the way in and out.
 """
 
 from __future__ import annotations
@@ -23,11 +24,10 @@ from tcc.schedule.keys import Entries
 from tcc.schedule.program import Alloc, Buffer, Load, Store
 
 WIDEST = 16
-WRITTEN_OUT = 1100
-"""Operations of a network that is written out: of 64 keys, or of 24 with positions beside them."""
+HELD = 32
+"""The most entries of a row that are held at once; of longer rows half as many, with room for what is compared."""
 MOST_BYTES = 16 << 10
 """Those of a buffer on the stack."""
-COPIES = 4
 COST = 16
 
 
@@ -96,11 +96,10 @@ class _ShortRows:
         self._each(live, lambda t, g: self._load(t, g, place(t, g)))
         if live != width:
             self._fill(live)
-        comparisons = network.sorting(self.length)
-        if len(comparisons) * (2 if len(self.entries.dtypes) == 1 else 8) <= WRITTEN_OUT:
-            self._written_out(comparisons)
-        else:
-            self._stages()
+        held = min(HELD, kernel.facts.registers // len(self.entries.dtypes))
+        most = held if self.length <= held else held // 2
+        for groups in network.grouped(self.length, most):
+            self._compare(groups)
         self._each(live, lambda t, g: self._store(t, g, place(t, g)))
         for _ in loops:
             kernel.close()
@@ -138,30 +137,29 @@ class _ShortRows:
         kernel.close()
         kernel.close()
 
-    def _written_out(self, comparisons: Sequence[tuple[int, int]]) -> None:
-        kernel, g = self.kernel, self.kernel.fresh("lane")
+    def _compare(self, groups: network.Groups) -> None:
+        """Loads the members of each group, compares them in registers and stores them."""
+        kernel, opened = self.kernel, 0
+        numbers: list[Size] = []
+        for name, extent in (("block", groups.blocks), ("group", groups.count)):
+            if extent == 1:
+                numbers.append(0)
+                continue
+            loop = kernel.fresh(name)
+            kernel.open(OpenLoop(loop, 0, extent, location=self.at))
+            numbers.append(dim.axis(loop, extent))
+            opened += 1
+        block, i = numbers
+        g = kernel.fresh("lane")
         kernel.open(OpenLoop(g, 0, self.width, self.width, location=self.at))
         lane = dim.axis(g, self.width)
-        values = [self._get(t, lane) for t in range(self.length)]
-        for a, b in comparisons:
+        places = [groups.span * block + offset + sign * i for offset, sign in groups.members]
+        values = [self._get(t, lane) for t in places]
+        for a, b in groups.pairs:
             values[a], values[b] = self.entries.ordered(values[a], values[b], self._bind)
-        for t, entry in enumerate(values):
+        for t, entry in zip(places, values, strict=True):
             self._put(t, lane, entry)
-        kernel.close()
-
-    def _stages(self) -> None:
-        kernel = self.kernel
-        for p, r, d in network.stages(1 << (self.length - 1).bit_length()):
-            count = sum(k & p == r for k in range(self.length - d))
-            number, g = kernel.fresh("pair"), kernel.fresh("lane")
-            kernel.open(OpenLoop(number, 0, count, copies=min(COPIES, max(1, count)), location=self.at))
-            kernel.open(OpenLoop(g, 0, self.width, self.width, location=self.at))
-            lane, pair = dim.axis(g, self.width), dim.axis(number, count)
-            k = pair + p * dim.floordiv(pair, p) + r
-            low, high = self.entries.ordered(self._get(k, lane), self._get(k + d, lane), self._bind)
-            self._put(k, lane, low)
-            self._put(k + d, lane, high)
-            kernel.close()
+        for _ in range(opened + 1):
             kernel.close()
 
     def _bind(self, value: Expr) -> Expr:

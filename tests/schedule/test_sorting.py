@@ -31,6 +31,24 @@ def test_merging_sorts_what_rises_and_falls(count: int) -> None:
     assert (np.diff(rows, axis=1) >= 0).all()
 
 
+@pytest.mark.parametrize("most", [4, 8, 16])
+def test_groups_of_a_pass_are_disjoint_and_sort_rows_of_any_length(most: int) -> None:
+    rng = np.random.default_rng(most)
+    for length in (*range(2, 70), 99, 100, 127, 128, 129, 200, 255, 256, 257, 511, 1024):
+        rows = np.concatenate([rng.integers(0, high, (20, length)) for high in (3, length)])
+        for groups in network.grouped(length, most):
+            assert len(groups.members) <= most
+            seen: list[int] = []
+            for block, i in product(range(groups.blocks), range(groups.count)):
+                at = [groups.span * block + offset + sign * i for offset, sign in groups.members]
+                seen += at
+                for a, b in groups.pairs:
+                    rows[:, [at[a], at[b]]] = np.sort(rows[:, [at[a], at[b]]], axis=1)
+            assert len(seen) == len(set(seen))
+            assert all(0 <= place < length for place in seen)
+        assert (np.diff(rows, axis=1) >= 0).all(), length
+
+
 @pytest.mark.parametrize("dtype", ["f16", "f32", "f64", "bf16", "i8", "i64", "u16", "u32", "u64", "bool"])
 def test_keys_are_signed_integers_and_come_back(dtype: str) -> None:
     element = Name(dtypes.parse(dtype), "x")
