@@ -8,7 +8,7 @@ from functools import cache
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
-from tcc.schedule import walk
+from tcc.schedule import merge, walk
 from tcc.schedule.program import Alloc, Block, Buffer, If, Load, Loop, Parameter, Stmt, Store, Switch
 
 ALIGNMENT = 64
@@ -91,14 +91,14 @@ def worker_bytes(body: Block) -> Size:
 def may_share(body: Block, read: str, written: str) -> bool:
     """Whether a kernel may find one buffer in the place of two, one that it reads and one it writes.
 
-    Every load of the one must be at the index of the only store to the other, and before it: in the same
-    block, or in an earlier statement of a block around it. Then no iteration sees what another one has
-    written, since no two of them store the same element.
+    Every load of the one must be at the index of the stores to the other, and before the first of them: in
+    the same block, or in an earlier statement of a block around it. Then no iteration sees what another one
+    has written, since no two of them store the same element.
     """
     stores = [s for s in walk.statements(body) if isinstance(s, Store) and s.buffer == written]
-    if len(stores) != 1 or stores[0].combine or not stores[0].unique:
+    if not stores or any(s.combine or not s.unique or s.index != stores[0].index for s in stores):
         return False
-    (store,) = stores
+    store = stores[0]
     loads = [p for p in walk.all_parts(body) if isinstance(p, Load) and p.buffer == read]
     before = _before(body, store) or []
     here = [p for stmt in before for p in walk.all_parts((stmt,)) if isinstance(p, Load) and p.buffer == read]
@@ -127,19 +127,24 @@ def share(body: Block, parameters: Sequence[Parameter], read: str, written: str)
 
 
 def renamed(block: Block, old: str, new: str) -> Block:
-    """The block with stores to one buffer going to another one."""
+    """The block with what is stored to one buffer, and loaded again, going to another one."""
+    return _cached(merge.renamed(block, {old: new}), new)
 
-    def rename(stmt: Stmt) -> Stmt:
+
+def _cached(block: Block, name: str) -> Block:
+    """The block without stores to a buffer past the caches."""
+
+    def cached(stmt: Stmt) -> Stmt:
         match stmt:
             case Store():
-                return replace(stmt, buffer=new, nontemporal=0) if stmt.buffer == old else stmt
+                return replace(stmt, nontemporal=0) if stmt.buffer == name else stmt
             case Loop():
-                return replace(stmt, body=renamed(stmt.body, old, new))
+                return replace(stmt, body=_cached(stmt.body, name))
             case If():
-                return replace(stmt, body=renamed(stmt.body, old, new), otherwise=renamed(stmt.otherwise, old, new))
+                return replace(stmt, body=_cached(stmt.body, name), otherwise=_cached(stmt.otherwise, name))
             case Switch():
-                return replace(stmt, cases=tuple(renamed(c, old, new) for c in stmt.cases))
+                return replace(stmt, cases=tuple(_cached(c, name) for c in stmt.cases))
             case _:
                 return stmt
 
-    return tuple(map(rename, block))
+    return tuple(map(cached, block))

@@ -50,10 +50,10 @@ def canonical(kernel: Kernel) -> str:
     """
     names = {p.name: f"parameter{k}" for k, p in enumerate(kernel.parameters)}
     parameters = tuple(replace(p, name=names[p.name]) for p in kernel.parameters)
-    return to_text(replace(kernel, name="", parameters=parameters, body=_renamed(kernel.body, names)), locations=False)
+    return to_text(replace(kernel, name="", parameters=parameters, body=renamed(kernel.body, names)), locations=False)
 
 
-def _renamed(block: Block, names: Names) -> Block:
+def renamed(block: Block, names: Names) -> Block:
     """The block with its buffers renamed; those not named stay."""
     return tuple(_statement(stmt, names) for stmt in block)
 
@@ -67,14 +67,14 @@ def _statement(stmt: Stmt, names: Names) -> Stmt:
         case Check():
             return replace(stmt, condition=_expr(stmt.condition, names))
         case If():
-            body, otherwise = _renamed(stmt.body, names), _renamed(stmt.otherwise, names)
+            body, otherwise = renamed(stmt.body, names), renamed(stmt.otherwise, names)
             return replace(stmt, condition=_expr(stmt.condition, names), body=body, otherwise=otherwise)
         case Loop():
             carries = tuple(_carry(c, names) for c in stmt.carries)
             while_ = None if stmt.while_ is None else _expr(stmt.while_, names)
-            return replace(stmt, body=_renamed(stmt.body, names), carries=carries, while_=while_)
+            return replace(stmt, body=renamed(stmt.body, names), carries=carries, while_=while_)
         case Switch():
-            return replace(stmt, cases=tuple(_renamed(c, names) for c in stmt.cases))
+            return replace(stmt, cases=tuple(renamed(c, names) for c in stmt.cases))
         case TileOp():
             panels = (replace(p, buffer=names.get(p.buffer, p.buffer)) for p in (stmt.acc, stmt.a, stmt.b))
             return replace(stmt, **dict(zip(("acc", "a", "b"), panels, strict=True)))

@@ -2,7 +2,8 @@
 
 Within a group the reductions of one level (the number of reductions below them) are carried by one
 pass over the reduced axes; full results are stored in the first pass that can, results of the space
-after the last. An expensive element that a later pass needs again is kept in a row of scratch.
+after the last. An expensive element that a later pass needs again is kept in a row of scratch; a row too
+long for the first cache in the place of the result.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from tcc.schedule.block import OpenLoop, Scope
 from tcc.schedule.contract import Product
 from tcc.schedule.decision import Alternative, Decision
 from tcc.schedule.divided import divided
-from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
-from tcc.schedule.group import Root
+from tcc.schedule.element import Emitted, KernelBuilder, Task, linear, streams
+from tcc.schedule.group import Root, plain_axes
 from tcc.schedule.inline import RECOMPUTE
 from tcc.schedule.nests import piece_element, pieces_of
 from tcc.schedule.program import Alloc, Buffer, Carry, Load, Parallel, Position, Store
@@ -129,7 +130,7 @@ class Row(KernelBuilder):
         self.places: dict[str, Size] = {}
         for loop in (*plan.space, *plan.reduce):
             self.places |= loop.coordinates()
-        self.rows: dict[tuple[Node, Coordinates], str] = {}
+        self.rows: dict[tuple[Node, Coordinates], tuple[str, Size]] = {}
         self.row_bytes: Size = 0
         self.levels = self._levels()
 
@@ -425,23 +426,45 @@ class Row(KernelBuilder):
         return "scratch" if isinstance(size, int) and size <= SCRATCH_BYTES else "worker"
 
     def _from_row(self, node: Node, coordinates: Coordinates, scope: Scope, element: Expr) -> tuple[Expr, ...]:
-        index = linear([x.extent for x in self.plan.reduce], [x.symbol for x in self.plan.reduce])
-        name = self.rows.get((node, coordinates))
-        if name is None:
-            name = self.fresh("row")
-            self.rows[node, coordinates] = name
+        place = self.rows.get((node, coordinates))
+        if place is None:
+            result = self._unwritten(element.dtype)
+            place = self.rows[node, coordinates] = result or self._row(element.dtype)
             cost = self.grouping.costs[node]
             reason = "a later pass over the same axes needs its elements again"
             alternatives = (Alternative("compute again", cost), Alternative("keep", RECOMPUTE))
             about = f"{node.op.name} → {node.results[0].type}"
-            self.decisions.append(
-                Decision("row", about, "kept in a row of scratch", reason, alternatives, "additions", node.location)
-            )
-            size = dim.product(x.extent for x in self.plan.reduce)
-            self.alloc(Alloc(Buffer(name, element.dtype, size, self._room(element.dtype))), self.row_scope)
-            self.row_bytes = self.row_bytes + size * element.dtype.bytes
-            scope.stmts.append(Store(name, index, element, location=node.location))
-        loaded = self.let(Load(element.dtype, name, index, None, node.location), node.location)
+            choice = "kept in the place of the result" if result else "kept in a row of scratch"
+            self.decisions.append(Decision("row", about, choice, reason, alternatives, "additions", node.location))
+            scope.stmts.append(Store(*place, element, location=node.location))
+        loaded = self.let(Load(element.dtype, *place, None, node.location), node.location)
         self.widen_all((loaded,))
         self.remember((node, coordinates, None), (loaded,))
         return (loaded,)
+
+    def _row(self, dtype: DType) -> tuple[str, Size]:
+        """The place of an element in a new row."""
+        name, size = self.fresh("row"), dim.product(x.extent for x in self.plan.reduce)
+        self.alloc(Alloc(Buffer(name, dtype, size, self._room(dtype))), self.row_scope)
+        self.row_bytes = self.row_bytes + size * dtype.bytes
+        return name, linear([x.extent for x in self.plan.reduce], [x.symbol for x in self.plan.reduce])
+
+    def _unwritten(self, dtype: DType) -> tuple[str, Size] | None:
+        """The place of an element in a result that the last pass stores, instead of a long row's.
+
+        The pass that computes then waits for the lines of the result, and the last one finds them in a near cache.
+        """
+        if self._room(dtype) != "worker" or self.plan.unrolled:
+            return None
+        full, _ = self.roots()
+        last = max(self.levels[n] for n in (*self.reductions, *(r.node for r, _ in full)))
+        taken = {name for name, _ in self.rows.values()}
+        for root, at in full:
+            value, plain = root.node.results[0], plain_axes(root.coordinates)
+            if root.piece is not None or value in self.local or self.stored[value] in taken:
+                continue
+            if plain is None or set(plain) != {a.name for a in self.group.axes} or self.levels[root.node] != last:
+                continue
+            if value.type.dtype == dtype and streams(value, self.facts, in_order=True) == 0:
+                return self._place(value, at, "read")
+        return None

@@ -14,8 +14,9 @@ from tcc.ir.build import graph_input
 from tcc.ir.graph import Constant, Graph, State, Value
 from tcc.schedule import schedule
 from tcc.schedule.interpret import run_entry
-from tcc.schedule.program import Call, Copy, Loop, Parallel
+from tcc.schedule.program import Alloc, Call, Copy, Loop, Parallel, Program
 from tcc.schedule.verify import verify
+from tcc.schedule.walk import statements
 from tests.schedule.scheduled import AVX2, AVX512, check, compare, module_of, program_of
 from tests.schedule.test_schedule_golden import CASES
 
@@ -244,6 +245,38 @@ def test_a_row_of_scratch_belongs_to_one_point(spec: str) -> None:
 
     for sizes in SIZES:
         check(build, spec.replace("m", "n, m"), spec, sizes={s: sizes[s] for s in "nm"}, rtol=1e-4, atol=1e-4)
+
+
+def _rooms(program: Program) -> list[str]:
+    """Where the rows of its kernels are."""
+    return [s.buffer.space for k in program.kernels for s in statements(k.body) if isinstance(s, Alloc)]
+
+
+def test_a_long_row_is_kept_in_the_place_of_the_result() -> None:
+    """Unless it is not of its dtype, has other elements, or is written past the caches."""
+    soft = ops.softmax
+    for spec in ("f32[3, 5000]", "f32[64, 2, 5000]"):
+        assert not _rooms(check(soft, spec, sizes={}, rtol=1e-5))
+    assert _rooms(check(soft, "f32[3, 500]", sizes={}, rtol=1e-5)) == ["scratch"]
+    assert _rooms(check(lambda x: ops.astype(soft(x), "f64"), "f32[3, 5000]", sizes={}, rtol=1e-5)) == ["worker"]
+    assert _rooms(check(lambda x: ops.max(soft(x), 1), "f32[3, 5000]", sizes={}, rtol=1e-5)) == ["worker"]
+    assert _rooms(program_of(soft, "f32[4096, 5000]")) == ["worker"]
+
+
+def test_a_row_in_the_place_of_the_result_may_be_over_the_operand() -> None:
+    program = check(lambda x: ops.sort(ops.softmax(ops.sort(x))), "f32[3, 5000]", sizes={}, rtol=1e-5)
+    (entry,) = program.entries
+    assert sum(b.space == "arena" for b in entry.buffers) == 1
+    (kernel,) = (k for k in program.kernels if "softmax" in k.name or "multiply" in k.name)
+    assert not [s for s in statements(kernel.body) if isinstance(s, Alloc)]
+
+
+def test_two_rows_and_one_result() -> None:
+    def build(x: Value) -> Value:
+        a, b = ops.exp(x), ops.tanh(x)
+        return ops.add(ops.divide(a, ops.sum(a, 1, keepdims=True)), ops.multiply(b, ops.max(b, 1, keepdims=True)))
+
+    assert _rooms(check(build, "f32[3, 5000]", sizes={}, rtol=1e-5)) == ["worker"]
 
 
 def test_a_sum_over_nothing() -> None:
