@@ -24,8 +24,7 @@ from tcc.ir import location as locations
 from tcc.ir import text
 from tcc.ir.graph import Module
 from tcc.ir.parse import parse_module
-from tcc.pipeline import Options
-from tcc.schedule.program import Program
+from tcc.pipeline import Options, Scheduled, Stages
 from tcc.schedule.text import to_text as program_text
 from tcc.tree import Tree, unflatten
 
@@ -125,35 +124,34 @@ class Traced:
     def lower(self, target: str = "native", prefix: str | None = None, weights: str = "auto") -> Lowered:
         """The loop program for a target (``tcc targets`` lists them), or for each of several with commas."""
         options = Options(target=target, prefix=prefix, weights=weights)
-        return Lowered(self.module, pipeline.schedule(self.module, options), options)
+        return Lowered(pipeline.schedule(self.module, options), options)
 
 
 @dataclass(frozen=True)
 class Lowered:
     """The loop program of a library, one for each target; ``print`` shows it."""
 
-    module: Module
-    programs: tuple[Program, ...]
+    scheduled: Scheduled
     options: Options
 
     def __str__(self) -> str:
-        return "\n".join(map(program_text, self.programs))
+        return "\n".join(map(program_text, self.scheduled.programs))
 
     def compile(self) -> Compiled:
         """The library, in memory."""
-        return Compiled(self.module, self.options)
+        return Compiled(self.scheduled, self.options)
 
 
 class Compiled:
     """A compiled library: save it, or call its functions as attributes."""
 
-    def __init__(self, module: Module, options: Options) -> None:
-        self._module = module
+    def __init__(self, scheduled: Scheduled, options: Options) -> None:
+        self._scheduled = scheduled
         self._options = options
         self._library: runtime.Library | None = None
 
     def __repr__(self) -> str:
-        return f"<tcc library: {', '.join(f.name for f in self._module.functions)}>"
+        return f"<tcc library: {', '.join(f.name for f in self._scheduled.module.functions)}>"
 
     def save(self, path: str | Path) -> list[Path]:
         """Writes the library (``.so``, ``.a`` or ``.o`` by its name) and the header; gives the files written.
@@ -161,14 +159,14 @@ class Compiled:
 
         Every exported name begins with the prefix: the one given to ``tcc.compile``, or the file's stem.
         """
-        return pipeline.compile_to(self._module, Path(path), self._options)
+        return pipeline.write(self._scheduled, Path(path), Stages(self._options))
 
     @property
     def library(self) -> runtime.Library:
         """The library, loaded into this process."""
         library = self._library
         if library is None:
-            library = self._library = pipeline.load(self._module, self._options)
+            library = self._library = pipeline.load(self._scheduled, self._options)
         return library
 
     def __getattr__(self, name: str) -> Any:
@@ -235,7 +233,7 @@ def _module(functions: Sequence[tuple[str, Function]]) -> Traced:
 def _callable(traced: TracedFunction) -> Callable[..., Any]:
     """The compiled function as one of its nested arguments, in order."""
     function = with_explicit_states(traced.function) if traced.states else traced.function
-    library = Compiled(Module((function,)), Options()).library
+    library = Traced(Module((function,))).lower().compile().library
     compiled = getattr(library, function.name)
     if not traced.states:
         return compiled

@@ -110,25 +110,38 @@ def _explained(error: InternalError, stage: str) -> InternalError:
     )
 
 
+@dataclass(frozen=True)
+class Scheduled:
+    """A module of primitives, and its program for each target."""
+
+    module: Module
+    targets: tuple[Target, ...]
+    programs: tuple[Program, ...]
+
+
 def compile_to(module: Module, path: Path, options: Options, progress: Progress = silent) -> list[Path]:
     """Compiles a module into a library; the files written, the library first."""
-    prefix = options.prefix or prefix_for(path)
     chosen = tiers.choose(options.target)
-    first = chosen[0]
-    check_output(path, prefix, first)
+    check_output(path, options.prefix or prefix_for(path), chosen[0])
     stages = Stages(options, progress)
-    module, programs = scheduled(module, chosen, stages)
+    return write(scheduled(module, chosen, stages), path, stages)
+
+
+def write(made: Scheduled, path: Path, stages: Stages) -> list[Path]:
+    """The library of what is scheduled; the files written, the library first."""
+    prefix, first, options = stages.options.prefix or prefix_for(path), made.targets[0], stages.options
+    check_output(path, prefix, first)
     if first.facts.threads:
-        return [kernels(module, programs[0], prefix, first, stages, path)]
-    made: Future[tuple[bytes, ...]] = Future()
+        return [kernels(made, prefix, stages, path)]
+    generated: Future[tuple[bytes, ...]] = Future()
     with ThreadPoolExecutor(1) as beside:
-        parts = described(module, programs, prefix, chosen, made.result, stages)
+        parts = described(made, prefix, generated.result, stages)
         # The weights are written and the library's interface is compiled while code is generated.
         linked = beside.submit(write_library, parts, path, weights=options.weights, cache=options.cache)
         try:
-            made.set_result(objects(module, programs, parts, stages))
+            generated.set_result(objects(made, parts, stages))
         except BaseException as error:
-            made.set_exception(error)
+            generated.set_exception(error)
             raise
         with stages.stage("link"):
             return list(linked.result())
@@ -144,8 +157,8 @@ def on_processor(names: str, what: str) -> None:
         )
 
 
-def scheduled(module: Module, chosen: Sequence[Target], stages: Stages) -> tuple[Module, list[Program]]:
-    """The graph passes, then the loops: the module of primitives and its program for each target."""
+def scheduled(module: Module, chosen: Sequence[Target], stages: Stages) -> Scheduled:
+    """The graph passes, then the loops."""
     with stages.stage("trace"):
         verify(module)
     stages.dump("trace.tcc", text.to_text, module)
@@ -162,45 +175,38 @@ def scheduled(module: Module, chosen: Sequence[Target], stages: Stages) -> tuple
         programs = with_one_table(programs)
     for target, program in zip(chosen, programs, strict=True):
         stages.dump(f"{_tier(target, chosen)}schedule.loops", program_text.to_text, program)
-    return module, programs
+    return Scheduled(module, tuple(chosen), tuple(programs))
 
 
-def described(
-    module: Module,
-    programs: Sequence[Program],
-    prefix: str,
-    chosen: Sequence[Target],
-    made: Callable[[], tuple[bytes, ...]],
-    stages: Stages,
-) -> Parts:
-    """What a library is linked from, ``made`` giving its objects."""
+def described(made: Scheduled, prefix: str, generated: Callable[[], tuple[bytes, ...]], stages: Stages) -> Parts:
+    """What a library is linked from, ``generated`` giving its objects."""
     with stages.stage("weights"):
-        block = describe.weight_block(module, programs)
-        return Parts(describe.manifest(module, programs, block, prefix), made, block, tuple(chosen))
+        block = describe.weight_block(made.module, made.programs)
+        return Parts(describe.manifest(made.module, made.programs, block, prefix), generated, block, made.targets)
 
 
-def code(module: Module, programs: Sequence[Program], prefix: str, chosen: Sequence[Target], stages: Stages) -> Parts:
+def code(made: Scheduled, prefix: str, stages: Stages) -> Parts:
     """Machine code, and what else a library is linked from."""
-    parts = described(module, programs, prefix, chosen, tuple, stages)
-    made = objects(module, programs, parts, stages)
-    return replace(parts, objects=lambda: made)
+    parts = described(made, prefix, tuple, stages)
+    found = objects(made, parts, stages)
+    return replace(parts, objects=lambda: found)
 
 
-def objects(module: Module, programs: Sequence[Program], parts: Parts, stages: Stages) -> tuple[bytes, ...]:
+def objects(made: Scheduled, parts: Parts, stages: Stages) -> tuple[bytes, ...]:
     """Machine code, made of each part of a program while the next one is lowered."""
-    chosen = parts.targets
+    chosen = made.targets
     jobs: list[list[Future[dict[str, bytes]]]] = []
     with ThreadPoolExecutor(CODE_GENERATOR.workers) as pool:
-        for target, program in zip(chosen, programs, strict=True):
-            options = _lowering_options(module, parts.manifest.prefix, target, parts.weights.offsets)
+        for target, program in zip(chosen, made.programs, strict=True):
+            options = _lowering_options(made.module, parts.manifest.prefix, target, parts.weights.offsets)
             texts = _lowered(program, options, target, _tier(target, chosen), stages)
             jobs.append([pool.submit(_compiled, text, target, stages.options) for text in texts])
         with stages.stage("generate code"):
-            made = [[job.result() for job in one] for one in jobs]
-    for target, outputs in zip(chosen, made, strict=True):
+            generated = [[job.result() for job in one] for one in jobs]
+    for target, outputs in zip(chosen, generated, strict=True):
         assembly = b"\n".join(o.get("assembly", b"") for o in outputs)
         stages.dump(f"{_tier(target, chosen)}code.s", assembly.decode)
-    return tuple(o["object"] for outputs in made for o in outputs)
+    return tuple(o["object"] for outputs in generated for o in outputs)
 
 
 def _lowered(program: Program, options: lowering.Options, target: Target, tier: str, stages: Stages) -> Iterator[str]:
@@ -227,9 +233,10 @@ def _tier(target: Target, chosen: Sequence[Target]) -> str:
     return f"{target.isa}-" if len(chosen) > 1 else ""
 
 
-def kernels(module: Module, program: Program, prefix: str, target: Target, stages: Stages, path: Path) -> Path:
+def kernels(made: Scheduled, prefix: str, stages: Stages, path: Path) -> Path:
     """The kernels for a GPU as PTX, without the host's side of the functions."""
-    (llvm_ir,) = _lowered(program, _lowering_options(module, prefix, target, {}), target, "", stages)
+    (target,), (program,) = made.targets, made.programs
+    (llvm_ir,) = _lowered(program, _lowering_options(made.module, prefix, target, {}), target, "", stages)
     with stages.stage("generate code"):
         code = CODE_GENERATOR.compile(llvm_ir, target.machine, ("assembly",))["assembly"].decode()
         check_ptx(code)
@@ -273,16 +280,16 @@ def _source_names(module: Module) -> dict[str, str]:
     return {f: os.path.relpath(f, common) for f in absolute}
 
 
-def schedule(module: Module, options: Options, progress: Progress = silent) -> tuple[Program, ...]:
-    """The loop program of a module, for each target."""
-    return tuple(scheduled(module, tiers.choose(options.target), Stages(options, progress))[1])
+def schedule(module: Module, options: Options, progress: Progress = silent) -> Scheduled:
+    """The loop programs of a module."""
+    return scheduled(module, tiers.choose(options.target), Stages(options, progress))
 
 
-def load(module: Module, options: Options, progress: Progress = silent) -> runtime.Library:
-    """The module compiled and loaded into this process. Unsupported for a GPU."""
+def load(made: Scheduled, options: Options) -> runtime.Library:
+    """What is scheduled, compiled and loaded into this process. Unsupported for a GPU."""
     on_processor(options.target, "calling functions")
     with tempfile.TemporaryDirectory(prefix="tcc-") as folder:
         path = Path(folder) / "compiled.so"
         # A weight file beside the library would be gone with the folder before it is mapped.
-        compile_to(module, path, replace(options, weights="embed"), progress)
+        write(made, path, Stages(replace(options, weights="embed")))
         return runtime.load(path)

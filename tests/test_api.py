@@ -50,6 +50,14 @@ def test_stages_can_be_printed_saved_and_loaded(tmp_path: Path) -> None:
     assert library.layer.__doc__ == "A layer."
 
 
+def test_what_is_lowered_is_scheduled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lowered = tcc.trace(layer).lower()
+    monkeypatch.delattr(pipeline, "schedule_all")
+    compiled = lowered.compile()
+    np.testing.assert_allclose(tcc.load(compiled.save(tmp_path / "model.so")[0]).layer(X), EXPECTED, rtol=1e-6)
+    np.testing.assert_allclose(compiled.layer(X), EXPECTED, rtol=1e-6)
+
+
 def test_compile_takes_several_functions() -> None:
     @tcc.function(x="f64[n]")
     def twice(x):

@@ -75,8 +75,9 @@ def render() -> str:
         target = targets.get(TARGET)
         options = pipeline.Options(target=TARGET, prefix="model", dump=Path(folder) / "stages", cache=None)
         stages = pipeline.Stages(options)
-        primitives, (program,) = pipeline.scheduled(module, [target], stages)
-        pipeline.code(primitives, [program], "model", [target], stages)
+        made = pipeline.scheduled(module, [target], stages)
+        primitives, (program,) = made.module, made.programs
+        pipeline.code(made, "model", stages)
         dumped = {p.suffix[1:]: p.read_text() for p in (Path(folder) / "stages").iterdir()}
     mlir, assembly = lines.mlir(dumped["mlir"]), lines.assembly(dumped["s"])
     loops = {b.name: b for b in lines.loops(program_text.to_text(program))}

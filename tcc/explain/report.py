@@ -51,12 +51,13 @@ def explain(
     target = tiers.choose(options.target)[-1]
     stages = pipeline.Stages(replace(options, prefix=PREFIX), progress)
     texts: dict[str, str] = {"trace": graph_text.to_text(module)}
-    primitives, (program,) = pipeline.scheduled(module, [target], stages)
+    made = pipeline.scheduled(module, [target], stages)
+    primitives, (program,) = made.module, made.programs
     texts["passes"] = graph_text.to_text(primitives)
     texts["loops"] = program_text.to_text(program)
     with tempfile.TemporaryDirectory(prefix="tcc-explain-") as folder:
         dumped = pipeline.Stages(replace(options, prefix=PREFIX, dump=Path(folder)), progress)
-        parts = pipeline.code(primitives, [program], PREFIX, [target], dumped)
+        parts = pipeline.code(made, PREFIX, dumped)
         for file in Path(folder).iterdir():
             texts[file.suffix[1:]] = file.read_text()
         texts["mlir"] = texts.pop("mlir")

@@ -114,8 +114,8 @@ def test_every_example_becomes_an_object_for_every_target(name: str) -> None:
         if ".o" not in target.kinds:
             continue
         stages = pipeline.Stages(pipeline.Options(target=target.name, cache=None))
-        scheduled, programs = pipeline.scheduled(module, [target], stages)
-        for data in pipeline.code(scheduled, programs, "m", [target], stages).objects():
+        scheduled = pipeline.scheduled(module, [target], stages)
+        for data in pipeline.code(scheduled, "m", stages).objects():
             assert data[:4] == b"\x7fELF"
             assert b"m__" in data
 

@@ -18,8 +18,8 @@ def test_aarch64_objects(example: str) -> None:
     chosen = tiers.choose("aarch64")
     stages = pipeline.Stages(pipeline.Options(target="aarch64", cache=None))
     module = api.module_from_source(EXAMPLES / example / "model.py")
-    module, programs = pipeline.scheduled(module, chosen, stages)
-    for data in pipeline.code(module, programs, "model", chosen, stages).objects():
+    made = pipeline.scheduled(module, chosen, stages)
+    for data in pipeline.code(made, "model", stages).objects():
         assert data.startswith(b"\x7fELF")
         assert int.from_bytes(data[18:20], "little") == AARCH64
         assert b"model__" in data

@@ -24,7 +24,7 @@ def several(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def program() -> Program:
-    return pipeline.schedule(tcc.trace(several).module, pipeline.Options())[0]
+    return pipeline.schedule(tcc.trace(several).module, pipeline.Options()).programs[0]
 
 
 def texts(least: float) -> list[str]:

@@ -98,7 +98,9 @@ def test_a_tier_that_is_not_there(
 
 
 def test_the_workspace_is_enough_for_each(library: Path) -> None:
-    single = [pipeline.schedule(tcc.trace([total, pick]).module, pipeline.Options(target=t))[0] for t in LEVELS]
+    single = [
+        pipeline.schedule(tcc.trace([total, pick]).module, pipeline.Options(target=t)).programs[0] for t in LEVELS
+    ]
     for function in read_manifest(library).functions:
         entries = [e for p in single for e in p.entries if e.name == function.name]
         assert int(function.worker_bytes) >= max(int(str(e.worker_bytes)) for e in entries)

@@ -32,7 +32,7 @@ def layers(count: int) -> Program:
             x = np.tanh(x @ weight)
         return np.sort(x, axis=1)
 
-    return pipeline.schedule(tcc.trace(chain).module, pipeline.Options(target="x86-64-v3"))[0]
+    return pipeline.schedule(tcc.trace(chain).module, pipeline.Options(target="x86-64-v3")).programs[0]
 
 
 def test_layers_share_their_kernels() -> None:
