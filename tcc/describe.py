@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, cast
 
 import numpy as np
 
@@ -12,28 +11,29 @@ from tcc import artifact
 from tcc.artifact import BufferPlan, Manifest, Solve, Tensor
 from tcc.errors import InternalError
 from tcc.ir import dim
-from tcc.ir import dtype as dt
 from tcc.ir.dim import Dim, Size, Symbol
-from tcc.ir.graph import Constant, Function, Module, Value
+from tcc.ir.graph import Function, Module, Value
 from tcc.schedule import cost
 from tcc.schedule.program import Copy, Entry, Loop, Parallel, Program
 from tcc.schedule.walk import statements
+from tcc.schedule.weight import Weight
 from tcc.targets.weights import WeightArray, WeightBlock, layout
 from tcc.version import VERSION
 
 
 def weight_block(module: Module, programs: Sequence[Program]) -> WeightBlock:
     """The constants that the programs read and the states' initial values, each once."""
-    constants = [c for program in programs for c in program.constants]
-    named = [(c.name, c) for c in constants] + [(s.name, s.initial) for s in module.states]
-    return layout([_weight(name, constant) for name, constant in named])
+    weights = [w for program in programs for w in program.constants]
+    named = [(w.name, w) for w in weights] + [(s.name, Weight(s.initial)) for s in module.states]
+    return layout([_weight(name, weight) for name, weight in named])
 
 
-def _weight(name: str, constant: Constant) -> WeightArray:
-    array = constant.array
-    data = memoryview(cast(Any, np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
-    shape = tuple(map(int, array.shape))
-    return WeightArray(name, dt.of(array.dtype).name, shape, constant.digest, data, constant.layout)
+def _weight(name: str, weight: Weight) -> WeightArray:
+    def data() -> Iterator[memoryview]:
+        for piece in weight.pieces():
+            yield np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data
+
+    return WeightArray(name, weight.dtype.name, weight.shape, weight.digest, data, weight.layout)
 
 
 def manifest(module: Module, programs: Sequence[Program], block: WeightBlock, prefix: str) -> Manifest:

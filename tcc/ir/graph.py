@@ -66,14 +66,13 @@ class Node:
 class Constant:
     """A read-only array in a graph, equal to others of the same bytes, dtype and shape.
 
-    ``name`` is what the user called it, if known; ``type`` is its static type. ``layout`` says how its elements
-    lie where the compiler has laid out anew those of the constant whose digest is ``source``.
+    ``name`` is what the user called it, if known; ``type`` is its static type. ``layout`` says what its
+    elements are where the compiler has made them of what the user wrote.
     """
 
     array: np.ndarray[Any, np.dtype[Any]]
     name: str = ""
     layout: str = ""
-    source: str = ""
 
     @staticmethod
     def of(array: Any, name: str = "") -> Constant:

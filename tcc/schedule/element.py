@@ -15,7 +15,7 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import BOOL, I64, DType
 from tcc.ir.forms import Coordinates
-from tcc.ir.graph import Constant, Node, Value
+from tcc.ir.graph import Node, Value
 from tcc.ir.location import Location
 from tcc.ir.scalar import Apply, Const, Expr, Name, apply, compute_dtype
 from tcc.schedule.block import BlockBuilder, Key, OpenLoop, Scope
@@ -23,6 +23,7 @@ from tcc.schedule.facts import Facts
 from tcc.schedule.group import Group, Grouping
 from tcc.schedule.nests import Item, splat
 from tcc.schedule.program import Block, Buffer, Check, Load, Parameter, Position, Store
+from tcc.schedule.weight import Weight
 
 PIECE = 64
 """Elements of a row that are a piece of it: a few cache lines."""
@@ -95,12 +96,12 @@ class Task:
 @dataclass(frozen=True)
 class Emitted:
     """A kernel's inside: its block and buffers, arena buffers that only the group's kernels use, and constants
-    that were made for it, by the names of their buffers."""
+    that are laid out for it, by the names of their buffers."""
 
     body: Block
     parameters: tuple[Parameter, ...]
     temporaries: tuple[Buffer, ...] = ()
-    constants: tuple[tuple[str, Constant], ...] = ()
+    constants: tuple[tuple[str, Weight], ...] = ()
 
 
 class _Pending(Exception):  # noqa: N818 - not an error: an operand to evaluate first

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tcc.ir import dim
-from tcc.ir import dtype as dtypes
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
-from tcc.ir.graph import Constant, Function, Module, Node, Value
+from tcc.ir.graph import Function, Module, Node, Value
 from tcc.schedule import buffers, grid, walk
 from tcc.schedule.buffers import Lifetime
 from tcc.schedule.decision import Decision
@@ -18,6 +17,7 @@ from tcc.schedule.element import Emitted
 from tcc.schedule.facts import Facts
 from tcc.schedule.program import Buffer, Call, Copy, Entry, Kernel, Program, Stmt, View
 from tcc.schedule.region import Region
+from tcc.schedule.weight import Weight
 
 
 @dataclass
@@ -30,15 +30,15 @@ class Library:
     facts: Facts
     kernels: list[Kernel] = field(default_factory=list[Kernel])
     weights: dict[str, str] = field(default_factory=dict[str, str])
-    constants: dict[str, Constant] = field(default_factory=dict[str, Constant])
+    constants: dict[str, Weight] = field(default_factory=dict[str, Weight])
     messages: list[str] = field(default_factory=list[str])
     reserved: frozenset[str] = frozenset()
     plain: frozenset[str] = frozenset()
 
-    def weight(self, constant: Constant) -> str:
+    def weight(self, weight: Weight) -> str:
         """The name of a weight, one for each digest."""
-        digest = constant.digest
-        self.constants[digest] = constant
+        digest = weight.digest
+        self.constants[digest] = weight
         if digest not in self.weights:
             count = len(self.weights)
             while f"w{count}" in self.reserved or f"w{count}" in self.weights.values():
@@ -171,13 +171,12 @@ class _Host:
         step = (buffers.ALIGNMENT // dtype.bytes) * (1 + dim.floordiv(size * dtype.bytes, buffers.ALIGNMENT))
         return self.scratch(dtype, 2 * step).buffer, step
 
-    def weight(self, constant: Constant) -> View:
-        """The buffer of a constant, one for each digest."""
-        name = self.library.weight(constant)
+    def weight(self, weight: Weight) -> View:
+        """The buffer of a weight, one for each digest."""
+        name = self.library.weight(weight)
         if name not in self.buffers:
-            array = constant.array
             self.taken.add(name)
-            self.buffers[name] = Buffer(name, _dtype(constant), array.size, "weight")
+            self.buffers[name] = Buffer(name, weight.dtype, weight.size, "weight")
         return View(name)
 
     def tick(self) -> None:
@@ -215,10 +214,6 @@ class _Host:
             name = f"{prefix}_{count}"
         self.taken.add(name)
         return name
-
-
-def _dtype(constant: Constant) -> DType:
-    return dtypes.of(constant.array.dtype)
 
 
 def _shared_slots(offsets: Sequence[tuple[str, Size]]) -> Iterable[Decision]:

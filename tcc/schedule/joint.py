@@ -8,12 +8,13 @@ from dataclasses import replace
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.forms import Coordinates
-from tcc.ir.graph import Constant, Value
+from tcc.ir.graph import Value
 from tcc.schedule import row, walk
 from tcc.schedule.block import BlockBuilder
 from tcc.schedule.element import Emitted, Local, Task
 from tcc.schedule.group import Group
 from tcc.schedule.program import Alloc, Block, Buffer, If, Loop, Parallel, Parameter, Serial, Stmt, Switch
+from tcc.schedule.weight import Weight
 
 NEAR = 4 << 10
 """Bytes of a local buffer up to which it lies on the stack."""
@@ -35,7 +36,7 @@ class Joint(BlockBuilder):
         self.rooms: dict[str, Buffer] = {}
         self.most: dict[str, Size] = {}
         self._parameters: dict[str, Parameter] = {}
-        self._constants: list[tuple[str, Constant]] = []
+        self._constants: list[tuple[str, Weight]] = []
 
     def room(self, value: Value, local: Local) -> None:
         """Room for a part of a value."""

@@ -6,7 +6,6 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import I64, DType
 from tcc.ir.forms import Coordinates
-from tcc.ir.graph import Constant
 from tcc.ir.scalar import SCALARS, Const, Expr, apply
 from tcc.schedule.axes import PlanLoop
 from tcc.schedule.block import OpenLoop
@@ -17,6 +16,7 @@ from tcc.schedule.group import coordinates_of
 from tcc.schedule.packing import Operand, Panel, factor
 from tcc.schedule.prepacked import laid_out, panel_columns
 from tcc.schedule.program import Alloc, Buffer, Mapping, Position, Serial, Store
+from tcc.schedule.weight import Weight
 
 SERIAL = Serial()
 PACKED_ROWS = 3
@@ -30,7 +30,7 @@ class PanelBuilder(KernelBuilder):
 
     ``start`` and ``left`` are the first column of the block at hand and how many there are; ``done`` and ``at_once``
     the steps before those at hand, and how many these are; ``m`` and ``n`` all rows and columns, ``outer`` the
-    places along the outer loops. ``constants`` are weights made for the kernel.
+    places along the outer loops. ``constants`` are weights laid out for the kernel.
     """
 
     def __init__(self, task: Task, product: Product) -> None:
@@ -45,7 +45,7 @@ class PanelBuilder(KernelBuilder):
         self.n: Size = product.columns.extent
         self.places: dict[str, Size] = {}
         self.outer: dict[str, Size] = {}
-        self.constants: list[tuple[str, Constant]] = []
+        self.constants: list[tuple[str, Weight]] = []
         self.start: Size = 0
         self.left: Size = self.wide
         self.done: Size = 0
@@ -154,8 +154,8 @@ class PanelBuilder(KernelBuilder):
         columns = panel_columns(self.n, self.dtype)
         for s in product.sums:
             outer = [x for x in product.outer if s.right.depends(x)]
-            constant = laid_out(self.task, s.right, outer, product.columns, product.shared, columns, product.words)
-            if constant is None or self.dtype.is_complex:
+            weight = laid_out(self.task, s.right, outer, product.columns, product.shared, columns, product.words)
+            if weight is None or self.dtype.is_complex:
                 return []
             number: Size = 0
             for loop in outer:
@@ -170,7 +170,7 @@ class PanelBuilder(KernelBuilder):
                 )
             )
             name = self.fresh("panels")
-            self.constants.append((name, constant))
+            self.constants.append((name, weight))
             self.touch_buffer(name, self.panel_dtype, "read")
             # A panel is some blocks, or a block some panels.
             first, within = dim.floordiv(panel * self.wide, columns), dim.mod(panel * self.wide, columns)

@@ -1,11 +1,8 @@
-"""Weights of products in panels: laid out when the program is made, so that no call has to do it."""
+"""Weights of products in panels: laid out in the library, so that no call has to do it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-
-import numpy as np
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
@@ -16,6 +13,7 @@ from tcc.schedule.axes import PlanLoop
 from tcc.schedule.element import Task
 from tcc.schedule.packing import Operand
 from tcc.schedule.program import Program
+from tcc.schedule.weight import Line, Panels, Weight, joined
 from tcc.schedule.words import Words
 
 PANEL = 192
@@ -38,8 +36,8 @@ def laid_out(
     shared: Sequence[PlanLoop],
     wide: int,
     words: Words | None,
-) -> Constant | None:
-    """A weight's elements in panels: axes are ``outer``, panels, steps and a panel's columns, zeros after the last.
+) -> Weight | None:
+    """A weight in panels for loops over its elements: ``outer`` ones, those over the shared axes, and its columns.
 
     With ``words`` the elements are words of those that follow each other along the last shared loop.
 
@@ -49,39 +47,27 @@ def laid_out(
     if right.converted and words is None:
         return None
     loops = (*outer, *shared, columns)
-    extents, strides = [x.extent for x in loops], [right.stride(x) for x in loops]
     first = dim.substitute(right.touches[0].index, {x.name: 0 for x in loops}) if len(right.touches) == 1 else None
     if constant is None or not isinstance(first, int):
         return None
-    shape = [n for n in extents if isinstance(n, int)]
-    steps = [n for n in strides if isinstance(n, int) and n >= 0]
-    if len(shape) < len(loops) or len(steps) < len(loops) or 0 in shape:
-        return None
-    flat = constant.array.reshape(-1)[first:]
-    view = np.lib.stride_tricks.as_strided(flat, shape, [n * flat.itemsize for n in steps], writeable=False)
-    around = shape[: len(outer)]
-    panels = -(-shape[-1] // wide)
-    whole = np.zeros((*shape[:-1], panels * wide), flat.dtype)
-    whole[..., : shape[-1]] = view
-    layout = ", ".join([*filter(None, (constant.layout,)), f"panels of {wide} columns"])
-    if words is not None:
-        rest = [(0, 0)] * (whole.ndim - 2) + [(0, -shape[-2] % words.count), (0, 0)]
-        whole = np.moveaxis(np.pad(whole, rest), -2, -1)
-        whole = np.moveaxis(words.of_array(whole), -1, -2)
-        layout += f", words of {words.count}"
-    split = whole.reshape(*around, int(np.prod(whole.shape[len(around) : -1])), panels, wide)
-    made = np.ascontiguousarray(np.moveaxis(split, -2, -3))
-    # Nobody else has it: a constant takes what is read-only as it is, and would copy it otherwise.
-    made.flags.writeable = False
-    return replace(Constant.of(made, constant.name), layout=layout, source=constant.digest)
+    lines: list[Line] = []
+    for loop in loops:
+        extent, stride = loop.extent, right.stride(loop)
+        if not isinstance(extent, int) or not isinstance(stride, int) or extent == 0 or stride < 0:
+            return None
+        lines.append((extent, stride if extent > 1 else 0))
+    count = 1 if words is None else words.count
+    steps = joined(lines[len(outer) : -1], count)
+    packing = None if words is None else words.packing
+    return Weight(constant, Panels(first, tuple(lines[: len(outer)]), steps, lines[-1], wide, packing))
 
 
 def in_several_forms(programs: Iterable[Program]) -> frozenset[str]:
     """The digests of the weights that programs read both as they are and laid out, or laid out in several ways."""
     forms: dict[str, set[str]] = {}
     for program in programs:
-        for constant in program.constants:
-            forms.setdefault(constant.source or constant.digest, set()).add(constant.digest)
+        for stored in program.constants:
+            forms.setdefault(stored.constant.digest, set()).add(stored.digest)
     return frozenset(source for source, found in forms.items() if len(found) > 1)
 
 

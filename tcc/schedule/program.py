@@ -12,10 +12,10 @@ from typing import Union
 
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
-from tcc.ir.graph import Constant
 from tcc.ir.location import UNKNOWN, Location
 from tcc.ir.scalar import Expr
 from tcc.schedule.decision import Decision
+from tcc.schedule.weight import Weight
 
 # Spaces a buffer may live in. ``argument``: the caller's input or output; ``weight``: constant data;
 # ``state``: a state's storage; ``arena``: the call's workspace; ``worker``: the workspace of one
@@ -344,11 +344,11 @@ class Entry:
 class Program:
     """Kernels and the entries that call them; ``weights`` maps a weight buffer's name to its digest.
 
-    ``messages`` are the texts that `Check` refers to. ``constants`` are the weights' arrays, in their order.
+    ``messages`` are the texts that `Check` refers to. ``constants`` are the weights themselves, in their order.
     """
 
     kernels: tuple[Kernel, ...]
     entries: tuple[Entry, ...]
     weights: tuple[tuple[str, str], ...] = ()
     messages: tuple[str, ...] = ()
-    constants: tuple[Constant, ...] = field(default=(), compare=False)
+    constants: tuple[Weight, ...] = field(default=(), compare=False)

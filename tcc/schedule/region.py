@@ -9,7 +9,7 @@ from typing import Protocol
 from tcc.ir import forms
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
-from tcc.ir.graph import Constant, Graph, Node, Value
+from tcc.ir.graph import Graph, Node, Value
 from tcc.schedule import buffers, control, opaque, rings, row, scan, scatter, strip
 from tcc.schedule.chain import chained
 from tcc.schedule.decision import Decision
@@ -20,6 +20,7 @@ from tcc.schedule.nests import splat
 from tcc.schedule.placement import group
 from tcc.schedule.program import Call, Copy, Stmt, View
 from tcc.schedule.stencil import skewed
+from tcc.schedule.weight import Weight
 
 
 class Host(Protocol):
@@ -42,8 +43,8 @@ class Host(Protocol):
         """An arena buffer with two halves, and the distance between them in elements."""
         ...
 
-    def weight(self, constant: Constant) -> View:
-        """The buffer of a constant, one for each digest."""
+    def weight(self, weight: Weight) -> View:
+        """The buffer of a weight, one for each digest."""
         ...
 
     def tick(self) -> None:
@@ -86,7 +87,7 @@ class Region:
         self.views.update(self.direct)
         for node in self.graph.nodes:
             if isinstance(node.op.form, forms.Literal) and node.results[0] in self.grouping.stored:
-                self.views[node.results[0]] = self.host.weight(node.attributes["value"])
+                self.views[node.results[0]] = self.host.weight(Weight(node.attributes["value"]))
         for number, g in enumerate(self.grouping.groups):
             self.host.tick()
             self._group(number, g)
@@ -162,8 +163,8 @@ class Region:
             host.tick()
             for buffer in emitted.temporaries:
                 views[buffer.name] = host.scratch(buffer.dtype, buffer.size)
-            for name, constant in emitted.constants:
-                views[name] = host.weight(constant)
+            for name, weight in emitted.constants:
+                views[name] = host.weight(weight)
             call = host.call(node, emitted, views)
             work = self.grouping.work(g)
             self.stmts.append(replace(call, decisions=tuple(dict.fromkeys(g.decisions)), work=work))

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from tcc.ir import dim
 from tcc.ir.dtype import BF16, F32, I8, I16, I32, U8, U16, U32, DType
@@ -18,6 +15,7 @@ from tcc.ir.scalar import SCALARS, Const, Expr, apply
 from tcc.schedule.axes import PlanLoop
 from tcc.schedule.facts import Facts
 from tcc.schedule.packing import Operand
+from tcc.schedule.weight import Packing
 
 HALF = 0x80808080
 """The top bits of four bytes: 128 of each as u8, -128 as i8."""
@@ -71,11 +69,10 @@ class Words:
         strides = [operand.stride(x) for x in shared]
         return operand.plain and operand.dtype == self.dtypes[right] and None not in strides and strides[-1] == 1
 
-    def of_array(self, right: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
-        """Right numbers as words along the last axis, whose extent is divided by ``count``."""
-        numbers = np.ascontiguousarray(right.astype(self.dtypes[1].numpy))
-        words = numbers.view("<u4")
-        return words ^ np.uint32(HALF) if self.flipped else words
+    @property
+    def packing(self) -> Packing:
+        """How right numbers are put into words before they are in memory."""
+        return Packing(self.count, self.dtypes[1], HALF if self.flipped else 0)
 
 
 def found(facts: Facts, sums: Sequence[tuple[Operand, Operand]], dtype: DType) -> Words | None:

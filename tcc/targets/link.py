@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -23,7 +24,7 @@ from tcc.targets.compiler import compiler, how_to_get
 from tcc.targets.glue import glue
 from tcc.targets.header import header
 from tcc.targets.target import Target
-from tcc.targets.weights import EXTERNAL_ABOVE, WeightBlock, external_file, header_hash
+from tcc.targets.weights import EXTERNAL_ABOVE, WeightBlock, header_hash, write_file
 
 _COMPILE_TEXT = """
     -std=gnu11 -O2 -g0 -w -fPIC -fvisibility=hidden -fno-strict-aliasing -ffunction-sections -fdata-sections -fno-ident
@@ -92,20 +93,24 @@ def write_library(
     names = exports(parts.manifest)
     external = weights == "external" or (weights == "auto" and parts.weights.bytes > EXTERNAL_ABOVE)
     file, head = None, b""
-    if external and parts.weights.bytes:
-        file, head = external_file(parts.weights, f"{path.stem}.safetensors")
-    manifest = replace(
-        parts.manifest,
-        weights=Weights(parts.weights.tensors, parts.weights.bytes, file),
-        target=",".join(t.name for t in parts.targets),
-        triple=parts.target.machine.triple,
-        cpu=parts.target.machine.cpu,
-        isa=parts.target.isa,
-        features=parts.target.required,
-        tiers=tuple(Tier(t.isa, t.required) for t in parts.targets) if len(parts.targets) > 1 else (),
-    )
-    text = header(manifest)
-    with tempfile.TemporaryDirectory(prefix="tcc-link-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tcc-link-") as folder, ExitStack() as beside:
+        if external and parts.weights.bytes:
+            with _writing(path):
+                name = f"{path.stem}.safetensors"
+                stream = beside.enter_context(replacing(path.with_name(name)))
+                file, head = write_file(parts.weights, name, stream.write)
+                stream.flush()
+        manifest = replace(
+            parts.manifest,
+            weights=Weights(parts.weights.tensors, parts.weights.bytes, file),
+            target=",".join(t.name for t in parts.targets),
+            triple=parts.target.machine.triple,
+            cpu=parts.target.machine.cpu,
+            isa=parts.target.isa,
+            features=parts.target.required,
+            tiers=tuple(Tier(t.isa, t.required) for t in parts.targets) if len(parts.targets) > 1 else (),
+        )
+        text = header(manifest)
         build = Path(folder)
         (build / f"{manifest.prefix}.h").write_text(text)
         (build / "glue.c").write_text(glue(manifest, parts.weights, header_hash(head)))
@@ -117,21 +122,23 @@ def write_library(
         for index, data in enumerate(parts.objects()):
             (build / f"kernels{index}.o").write_bytes(data)
             inputs.append(f"kernels{index}.o")
-        linked = _link(build, path, inputs, names, parts.target, strip)
-    files = [(path, seal(linked), 0o755 if path.suffix == ".so" else 0o644)]
-    files.append((path.with_suffix(".h"), text.encode(), 0o644))
+        linked = seal(_link(build, path, inputs, names, parts.target, strip))
+        with _writing(path):
+            # The weights take their name when all else is made, and the library comes last.
+            beside.close()
+            write_atomically(path.with_suffix(".h"), text.encode())
+            write_atomically(path, linked, 0o755 if path.suffix == ".so" else 0o644)
+    return (path, path.with_suffix(".h"), *([path.with_name(file.name)] if file is not None else []))
+
+
+@contextmanager
+def _writing(path: Path) -> Generator[None]:
+    """UserError where the library, or what belongs to it, cannot be written."""
     try:
-        if file is not None:
-            # Piece by piece: it may be larger than memory should hold twice.
-            with replacing(path.with_name(file.name)) as stream:
-                stream.write(head)
-                parts.weights.write(stream.write)
-        for name, data, mode in reversed(files):
-            write_atomically(name, data, mode)
+        yield
     except OSError as error:
         why = error.strerror or str(error)
         raise UserError(f"cannot write '{path}' and what belongs to it", why=why, fix="choose another place") from None
-    return (*(name for name, _, _ in files), *([path.with_name(file.name)] if file is not None else []))
 
 
 def _native_objects(build: Path, prefix: str, target: Target, cache: Cache | None) -> list[str]:

@@ -1,7 +1,7 @@
 """The weight block: every constant array once, at offsets that are multiples of 64.
 
-It is embedded in the library, or written to a safetensors file that the library maps. Weights go from
-memory to file as they are: never through MLIR, LLVM or assembler text.
+It is embedded in the library, or written to a safetensors file that the library maps. Weights go to a file
+piece by piece, as they are made: never all of them at once, never through MLIR, LLVM or assembler text.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -32,7 +32,7 @@ _SAFETENSORS = {
 
 @dataclass(frozen=True)
 class WeightArray:
-    """One constant: ``data`` are its bytes, row-major; ``digest`` names its dtype, shape and bytes.
+    """One constant: ``data`` gives its bytes, row-major, piece by piece; ``digest`` names its dtype, shape and bytes.
 
     ``layout`` says what its axes are where they are not those of the source's array.
     """
@@ -41,7 +41,7 @@ class WeightArray:
     dtype: str
     shape: tuple[int, ...]
     digest: str
-    data: memoryview
+    data: Callable[[], Iterable[memoryview]]
     layout: str = ""
 
 
@@ -50,7 +50,7 @@ class WeightBlock:
     """Arrays with their places. ``bytes`` is a multiple of 64, 0 when there are none."""
 
     tensors: tuple[WeightTensor, ...] = ()
-    data: tuple[memoryview, ...] = ()
+    data: tuple[Callable[[], Iterable[memoryview]], ...] = ()
     bytes: int = 0
 
     @cached_property
@@ -61,14 +61,15 @@ class WeightBlock:
     def write(self, write: Callable[[bytes | memoryview], Any]) -> None:
         """Hands the block over piece by piece, padding included."""
         for tensor, data in zip(self.tensors, self.data, strict=True):
-            write(data)
+            for piece in data():
+                write(piece)
             write(bytes(-tensor.bytes % ALIGNMENT))
 
 
 def layout(arrays: Sequence[WeightArray]) -> WeightBlock:
     """The block of some arrays; those of equal digest are stored once. Names are made distinct."""
     tensors: dict[str, WeightTensor] = {}
-    data: list[memoryview] = []
+    data: list[Callable[[], Iterable[memoryview]]] = []
     names: set[str] = set()
     offset = 0
     for array in arrays:
@@ -79,7 +80,7 @@ def layout(arrays: Sequence[WeightArray]) -> WeightBlock:
             number += 1
             name = f"{array.name or 'weight'}_{number}"
         names.add(name)
-        size = array.data.nbytes
+        size = _bytes(array.dtype, array.shape)
         tensors[array.digest] = WeightTensor(name, array.dtype, array.shape, offset, size, array.digest, array.layout)
         data.append(array.data)
         offset += size + -size % ALIGNMENT
@@ -108,10 +109,14 @@ def state_header(states: Sequence[State]) -> bytes:
     entries: dict[str, Any] = {}
     offset = 0
     for state in states:
-        end = offset + ELEMENTS[state.dtype].bits // 8 * math.prod(state.shape)
+        end = offset + _bytes(state.dtype, state.shape)
         entries[state.name] = _entry(state.dtype, state.shape, offset, end)
         offset = end
     return _padded(entries, 8)
+
+
+def _bytes(dtype: str, shape: Sequence[int]) -> int:
+    return ELEMENTS[dtype].bits // 8 * math.prod(shape)
 
 
 def _entry(dtype: str, shape: Sequence[int], begin: int, end: int) -> dict[str, Any]:
@@ -126,11 +131,17 @@ def _padded(entries: dict[str, Any], alignment: int) -> bytes:
     return text + b" " * (-(8 + len(text)) % alignment)
 
 
-def external_file(block: WeightBlock, name: str) -> tuple[WeightFile, bytes]:
-    """The description of the block's safetensors file, and the file's header."""
+def write_file(block: WeightBlock, name: str, write: Callable[[bytes | memoryview], Any]) -> tuple[WeightFile, bytes]:
+    """Hands over the block's safetensors file; the file's description, and its header."""
     header = safetensors_header(block)
-    digest = hashlib.sha256(header)
-    block.write(digest.update)
+    digest = hashlib.sha256()
+
+    def both(piece: bytes | memoryview) -> None:
+        digest.update(piece)
+        write(piece)
+
+    both(header)
+    block.write(both)
     file = WeightFile(
         name=name,
         bytes=len(header) + block.bytes,

@@ -181,7 +181,7 @@ def weight(name: str, array: np.ndarray) -> WeightArray:
     data = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
     dtype = {"float32": "f32", "int64": "i64"}[array.dtype.name]
     digest = hashlib.sha256(str((array.dtype, array.shape)).encode() + bytes(data)).hexdigest()
-    return WeightArray(name, dtype, array.shape, digest, data)
+    return WeightArray(name, dtype, array.shape, digest, lambda: [data])
 
 
 def compiled(source: str, prefix: str) -> bytes:
