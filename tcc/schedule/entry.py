@@ -11,6 +11,7 @@ from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.graph import Function, Module, Node, Value
 from tcc.schedule import buffers, grid, walk
+from tcc.schedule.alike import Kernels
 from tcc.schedule.buffers import Lifetime
 from tcc.schedule.decision import Decision
 from tcc.schedule.element import Emitted
@@ -69,6 +70,7 @@ class _Host:
         self.facts = library.facts
         self.messages = library.messages
         self.plain = library.plain
+        self.emitted = Kernels()
         self.states = {s.name: s for s in module.states}
         self.ranges = _symbols(function)
         self.symbols: Sequence[str] = tuple(self.ranges)

@@ -11,6 +11,7 @@ from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.graph import Graph, Node, Value
 from tcc.schedule import buffers, control, opaque, rings, row, scan, scatter, strip
+from tcc.schedule.alike import Kernels
 from tcc.schedule.chain import chained
 from tcc.schedule.decision import Decision
 from tcc.schedule.element import Emitted, Task
@@ -30,6 +31,7 @@ class Host(Protocol):
     messages: list[str]
     symbols: Sequence[str]
     plain: frozenset[str]
+    emitted: Kernels
 
     def temporary(self, value: Value) -> View:
         """A new arena buffer for a value, alive from now on."""
@@ -143,7 +145,6 @@ class Region:
             return
         if g.kind == "scatter":
             self._scatter_start(number, g, node)
-        names, views = self.named(g)
         emitters: dict[str, Callable[[Task], list[Emitted]]] = {
             "row": row.emit,
             "chain": strip.emit,
@@ -152,13 +153,13 @@ class Region:
             "scatter": scatter.emit,
             "opaque": opaque.emit,
         }
-        host = self.host
+        host, names = self.host, self.named(g)
         taken = [*host.symbols, *names.values()]
-        kernels = emitters[g.kind](Task(g, self.grouping, names, host.facts, host.messages, taken, host.plain))
+        task = Task(g, self.grouping, names, host.facts, host.messages, taken, host.plain)
+        kernels, names = host.emitted.of(task, emitters[g.kind])
         if g.kind == "row" and len(kernels) == 1:
             kernels = [self._share(number, g, kernels[0], names)]
-        for value, name in names.items():
-            views[name] = self.place(value) if value not in self.views else self.views[value]
+        views = {name: self.views[v] if v in self.views else self.place(v) for v, name in names.items()}
         for emitted in kernels:
             host.tick()
             for buffer in emitted.temporaries:
@@ -176,8 +177,8 @@ class Region:
         self.host.used(self.views[value])
         return self.views[value]
 
-    def named(self, g: Group) -> tuple[dict[Value, str], dict[str, View]]:
-        """A parameter name for each stored value that a group reads or writes, and the known views."""
+    def named(self, g: Group) -> dict[Value, str]:
+        """A parameter name for each stored value that a group reads or writes."""
         values = [*g.reads, *(v for r in g.roots for v in r.node.results)]
         names: dict[Value, str] = {}
         used: set[str] = set(self.host.symbols)
@@ -192,7 +193,7 @@ class Region:
                 name = f"{base}_{count}"
             used.add(name)
             names[value] = name
-        return names, {names[v]: self.views[v] for v in names if v in self.views}
+        return names
 
     def _scatter_start(self, number: int, g: Group, node: Node) -> None:
         """The result begins as the first operand: that operand's buffer if it dies here, else a copy."""
