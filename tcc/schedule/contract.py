@@ -111,7 +111,8 @@ def product(
     if packs and few and words is None:
         return None
     outer = tuple(x for x in space if x is not columns and x not in joined)
-    height, vectors = _tile(task.facts, sums, rows.extent if rows is not None else 1, columns.extent, lanes)
+    laid_out = any(weight(task, s.right) is not None for s in sums)
+    height, vectors = _tile(task.facts, sums, rows.extent if rows is not None else 1, columns.extent, lanes, laid_out)
     if (rows is None or rows.extent == 1) and any(weight(task, s.right) is None for s in sums):
         # Each element is needed once: sums of columns read them in long streams, as does a tile of whole rows.
         whole = isinstance(columns.extent, int) and columns.extent % lanes == 0 and columns.extent <= vectors * lanes
@@ -206,7 +207,9 @@ def _rows(
     return rows, tuple(joined)
 
 
-def _tile(facts: Facts, sums: Sequence[Sum], rows: Size, columns: Size, lanes: int) -> tuple[int, int]:
+def _tile(
+    facts: Facts, sums: Sequence[Sum], rows: Size, columns: Size, lanes: int, laid_out: bool
+) -> tuple[int, int]:
     """Rows and vectors of a tile: results fill the registers but for a row of vectors and a few more.
 
     Each row costs a broadcast a step and each vector a load, so a tile is high rather than wide; where there
@@ -231,4 +234,7 @@ def _tile(facts: Facts, sums: Sequence[Sum], rows: Size, columns: Size, lanes: i
         wide = max(vectors, min(HIDING // parts, results) // rows)
         return rows, fitting(wide, max(wide, results // rows))
     vectors = fitting(vectors, results)
+    if isinstance(columns, int) and not laid_out:
+        count = -(-columns // lanes)
+        vectors = -(-count // -(-count // vectors))
     return max(1, min(results // vectors, MOST_ROWS)), vectors
