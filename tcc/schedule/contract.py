@@ -207,9 +207,7 @@ def _rows(
     return rows, tuple(joined)
 
 
-def _tile(
-    facts: Facts, sums: Sequence[Sum], rows: Size, columns: Size, lanes: int, laid_out: bool
-) -> tuple[int, int]:
+def _tile(facts: Facts, sums: Sequence[Sum], rows: Size, columns: Size, lanes: int, laid_out: bool) -> tuple[int, int]:
     """Rows and vectors of a tile: results fill the registers but for a row of vectors and a few more.
 
     Each row costs a broadcast a step and each vector a load, so a tile is high rather than wide; where there
