@@ -67,16 +67,7 @@ def chained(grouping: Grouping, needed: Sequence[Value], facts: Facts) -> Groupi
     if facts.threads:
         return grouping
     finder = _Finder(grouping, frozenset(needed), facts)
-    chains = finder.chains()
-    inside = {g: c for c in chains for g in c.members}
-    groups: list[Group] = []
-    for g in grouping.groups:
-        chain = inside.get(g)
-        if chain is None:
-            groups.append(g)
-        elif g is chain.members[-1]:
-            groups.append(chain)
-    return replace(grouping, groups=tuple(groups))
+    return grouping.joined({g: chain for chain in finder.chains() for g in chain.members})
 
 
 @dataclass

@@ -17,9 +17,10 @@ from tcc.ir.graph import Graph, Node, Value
 from tcc.ir.scalar import Const, Name, apply
 from tcc.schedule import recurrence
 from tcc.schedule.decision import Decision
+from tcc.schedule.group import Group
 from tcc.schedule.placement import group
 from tcc.schedule.program import Call, Carry, Copy, If, Let, Load, Loop, Stmt, View
-from tcc.schedule.stencil import skewed
+from tcc.schedule.stencil import Stencil, skewed
 
 if TYPE_CHECKING:
     from tcc.schedule.region import Region
@@ -103,8 +104,8 @@ def _scan(outer: Region, node: Node) -> list[Stmt]:
 
 
 def _together(outer: Region, node: Node) -> int:
-    """How many steps of a scan are made in one pass over memory: 1 where nothing but the state goes from one to
-    the next does not hold, or they are no stencil chain."""
+    """How many steps of a scan are made in one pass over memory: 1 where more than the state goes from one to the
+    next, or they are no stencil chain."""
     attributes = node.attributes
     carries, consts, length = attributes["carries"], attributes["consts"], attributes["length"]
     if len(node.results) > carries or len(node.operands) > carries + consts:
@@ -117,11 +118,14 @@ def _together(outer: Region, node: Node) -> int:
     else:
         best = MOST_TOGETHER
 
-    def passes(times: int) -> int:
+    def groups(times: int) -> tuple[Group, ...]:
         graph = _repeated(node, times)
-        return len(skewed(group(graph), graph.outputs, outer.host.facts).groups)
+        return skewed(group(graph), graph.outputs, outer.host.facts).groups
 
-    return best if 2 * passes(best) <= best * passes(1) else 1
+    # Two steps tell most bodies apart, in a quarter of the time.
+    if not any(isinstance(g, Stencil) for g in groups(2)):
+        return 1
+    return best if 2 * len(groups(best)) <= best * len(groups(1)) else 1
 
 
 def _repeated(node: Node, times: int) -> Graph:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
@@ -92,6 +92,12 @@ class Grouping:
     stored: frozenset[Value]
     items: dict[Node, Item]
     costs: dict[Node, float]
+
+    def joined(self, around: Mapping[Group, Group]) -> Grouping:
+        """The grouping with groups in the place of the last of their parts; ``around`` has each part's."""
+        kept = [(g, around.get(g)) for g in self.groups]
+        groups = [g if whole is None else whole for g, whole in kept if whole is None or g is whole.parts[-1]]
+        return replace(self, groups=tuple(groups))
 
     def work(self, group: Group) -> Size:
         """What a group computes, in additions: its results, and its reductions with their operands; a term

@@ -10,7 +10,7 @@ limitations", 2000; with the rows in rings, as line buffers of image pipelines.)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
@@ -63,14 +63,7 @@ def skewed(grouping: Grouping, needed: Sequence[Value], facts: Facts) -> Groupin
         stencil = None if g in found else finder.longest(g, found)
         if stencil is not None:
             found.update(dict.fromkeys(stencil.members, stencil))
-    groups: list[Group] = []
-    for g in grouping.groups:
-        stencil = found.get(g)
-        if stencil is None:
-            groups.append(g)
-        elif g is stencil.members[-1]:
-            groups.append(stencil)
-    return replace(grouping, groups=tuple(groups))
+    return grouping.joined(found)
 
 
 class _Finder:
