@@ -140,7 +140,8 @@ class _Seen:
         if node is not None and isinstance(node.op.form, forms.Literal):
             weight: Constant = node.attributes["value"]
             constant = self.constants.setdefault(weight, len(self.constants)), weight.digest in self.task.plain
-        return self.stored.setdefault(value, len(self.stored)), value.type, constant
+        unchanging = value in self.task.unchanging
+        return self.stored.setdefault(value, len(self.stored)), value.type, constant, unchanging
 
     def _node(self, node: Node) -> int:
         if node not in self.numbers:

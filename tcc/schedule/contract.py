@@ -22,7 +22,7 @@ from tcc.schedule.facts import Facts
 from tcc.schedule.group import coordinates_of
 from tcc.schedule.nests import splat
 from tcc.schedule.packing import Operand, operand
-from tcc.schedule.prepacked import panel_columns, weight
+from tcc.schedule.prepacked import is_unchanging, panel_columns, weight
 from tcc.schedule.words import Words, are_whole, found
 
 LEAST_ROWS = 4
@@ -104,16 +104,16 @@ def product(
     words = found(task.facts, [(s.left, s.right) for s in sums], _accumulator(nodes[0])) if shared else None
     rows, joined = _rows(space, columns, shared, stores, sums, words)
     few = rows is None or (isinstance(rows.extent, int) and rows.extent < LEAST_ROWS)
-    if words is not None and few and any(weight(task, s.right) is None for s in sums):
+    laid_out = all(weight(task, s.right) is not None or is_unchanging(task, s.right) for s in sums)
+    if words is not None and few and not laid_out:
         words = None
         rows, joined = _rows(space, columns, shared, stores, sums, words)
     packs = any(not is_direct(s.right, columns, shared) or not is_linear(s.left, shared) for s in sums)
     if packs and few and words is None:
         return None
     outer = tuple(x for x in space if x is not columns and x not in joined)
-    laid_out = any(weight(task, s.right) is not None for s in sums)
     height, vectors = _tile(task.facts, sums, rows.extent if rows is not None else 1, columns.extent, lanes, laid_out)
-    if (rows is None or rows.extent == 1) and any(weight(task, s.right) is None for s in sums):
+    if (rows is None or rows.extent == 1) and words is None and any(weight(task, s.right) is None for s in sums):
         # Each element is needed once: sums of columns read them in long streams, as does a tile of whole rows.
         whole = isinstance(columns.extent, int) and columns.extent % lanes == 0 and columns.extent <= vectors * lanes
         if not whole:

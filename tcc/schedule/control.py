@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MOST_STEPS = 1 << 62
 MOST_TOGETHER = 8
 """Steps of a scan in one pass over memory, at most: each is compiled anew."""
+LEAST_STEPS = 8
+"""Steps of a loop from which on operands that none of them changes are laid out before it."""
 
 
 def emit(outer: Region, node: Node) -> list[Stmt]:
@@ -95,10 +97,12 @@ def _scan(outer: Region, node: Node) -> list[Stmt]:
     given += [slice_of(v) for v in node.operands[carries + consts :]]
     targets = [View(b, half * even) for b, half in doubles]
     targets += [slice_of(v) for v in node.results[carries:]]
-    inside = outer.inside(attributes["body"], given, targets)
-    stmts.append(Loop(axis, 0, length, tuple(inside), location=node.location))
+    lasts = not isinstance(length, int) or length >= LEAST_STEPS
+    unchanging = slice(carries, carries + consts if lasts else carries)
+    inside = outer.step(attributes["body"], given, targets, host.clock, unchanging)
+    stmts += [*inside.before, Loop(axis, 0, length, tuple(inside.stmts), location=node.location)]
     host.tick()
-    for view in (*given, *targets):
+    for view in (*given, *targets, *inside.prepared):
         host.used(view)
     return stmts + _finals(outer, node.results[:carries], doubles, length)
 
@@ -176,22 +180,28 @@ def _while(outer: Region, node: Node) -> list[Stmt]:
     stmts, doubles = _state(outer, node.operands[:carries], node)
     test = host.scratch(BOOL, 1)
     host.tick()
+    begun, unchanging = host.clock, slice(carries, None)
     consts = [outer.views[v] for v in node.operands[carries:]]
     now = [*(View(b, half * dim.mod(step, 2)) for b, half in doubles), *consts]
-    body = outer.inside(attributes["cond"], now, [test])
+    asked = outer.step(attributes["cond"], now, [test], begun, unchanging)
     host.used(test)
-    body.append(Let(holds, Load(BOOL, test.buffer, test.offset), at))
     after = [View(b, half * dim.mod(step + 1, 2)) for b, half in doubles]
-    body.append(If(Name(BOOL, holds), tuple(outer.inside(attributes["body"], now, after)), location=at))
+    made = outer.step(attributes["body"], now, after, begun, unchanging)
+    body = (
+        *asked.stmts,
+        Let(holds, Load(BOOL, test.buffer, test.offset), at),
+        If(Name(BOOL, holds), tuple(made.stmts), location=at),
+    )
     counted = apply("cast", Name(BOOL, holds), dtype=I64)
     running = (
         Carry((alive,), (BOOL,), (Const(BOOL, True),), (Name(BOOL, holds),), location=at),
         Carry((count,), (I64,), (Const(I64, 0),), (Name(I64, count) + counted,), location=at),
     )
-    stmts.append(Loop(axis, 0, MOST_STEPS, tuple(body), carries=running, while_=Name(BOOL, alive), location=at))
+    stmts += [*asked.before, *made.before]
+    stmts.append(Loop(axis, 0, MOST_STEPS, body, carries=running, while_=Name(BOOL, alive), location=at))
     stmts.append(Let(steps, Name(I64, count), at))
     host.tick()
-    for view in (*now, *after):
+    for view in (*now, *after, *asked.prepared, *made.prepared):
         host.used(view)
     return stmts + _finals(outer, node.results, doubles, dim.symbol(steps))
 

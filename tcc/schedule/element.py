@@ -72,9 +72,9 @@ class Task:
     """A group to emit, and what is known around it.
 
     ``stored`` names the buffers of stored values; ``messages`` may grow; ``taken`` are names that the
-    kernel may not use; ``plain`` are the digests of weights that stay as they are. ``inside``: the kernel is a
-    part of another one, in whose parallel loop it stands; ``local`` are then the values of which only a box is
-    stored.
+    kernel may not use; ``plain`` are the digests of weights that stay as they are. ``unchanging`` are values that
+    are the same in each step of the loop around. ``inside``: the kernel is a part of another one, in whose parallel
+    loop it stands; ``local`` are then the values of which only a box is stored.
     """
 
     group: Group
@@ -84,6 +84,7 @@ class Task:
     messages: list[str]
     taken: Sequence[str]
     plain: frozenset[str] = frozenset()
+    unchanging: frozenset[Value] = frozenset()
     inside: bool = False
     local: Mapping[Value, Local] = field(default_factory=dict[Value, Local])
 
@@ -96,12 +97,14 @@ class Task:
 @dataclass(frozen=True)
 class Emitted:
     """A kernel's inside: its block and buffers, arena buffers that only the group's kernels use, and constants
-    that are laid out for it, by the names of their buffers."""
+    that are laid out for it, by the names of their buffers. ``prepared`` are buffers that are filled before the
+    loop around begins, each with the kernel that does it."""
 
     body: Block
     parameters: tuple[Parameter, ...]
     temporaries: tuple[Buffer, ...] = ()
     constants: tuple[tuple[str, Weight], ...] = ()
+    prepared: tuple[tuple[Buffer, Emitted], ...] = ()
 
 
 class _Pending(Exception):  # noqa: N818 - not an error: an operand to evaluate first

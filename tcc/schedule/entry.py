@@ -162,10 +162,10 @@ class _Host:
         """A new arena buffer for a value, alive from now on."""
         return self.scratch(value.type.dtype, value.type.size)
 
-    def scratch(self, dtype: DType, size: Size) -> View:
-        """A new arena buffer, alive from now on."""
+    def scratch(self, dtype: DType, size: Size, since: int | None = None) -> View:
+        """A new arena buffer, alive from now on, or since an earlier statement."""
         name = self._named(f"t{len(self.lifetimes)}", dtype, size, "arena")
-        self.lifetimes[name] = Lifetime(self.buffers[name], self.clock, self.clock)
+        self.lifetimes[name] = Lifetime(self.buffers[name], self.clock if since is None else since, self.clock)
         return View(name)
 
     def double(self, dtype: DType, size: Size) -> tuple[str, Size]:

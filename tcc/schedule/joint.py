@@ -57,8 +57,8 @@ class Joint(BlockBuilder):
             task.messages,
             tuple(self.taken),
             task.plain,
-            True,
-            self.local,
+            inside=True,
+            local=self.local,
         )
         (emitted,) = row.emit(inside)
         body = _roomy(_serial(emitted.body), self.most)

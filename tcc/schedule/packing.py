@@ -26,7 +26,8 @@ class Operand:
     """One factor of a sum of products: number 0 or 1 of the node's operands, and what it touches.
 
     ``dtype`` is that of its element before it is ``converted`` to the one that is computed in. ``plain``: the
-    element is one load; ``buffer`` then names what is read.
+    element is one load; ``buffer`` then names what is read. ``buffers`` are all that are, if it can be computed
+    anywhere (None: it checks something).
     """
 
     node: Node
@@ -36,6 +37,7 @@ class Operand:
     converted: bool
     plain: bool
     buffer: str | None
+    buffers: frozenset[str] | None
 
     def depends(self, loop: PlanLoop) -> bool:
         """Whether its elements differ along a loop."""
@@ -116,4 +118,5 @@ def operand(
         value = kernel.definition(value.args[0])
     plain = isinstance(value, Load) and value.guard is None
     buffer = value.buffer if isinstance(value, Load) else None
-    return Operand(node, number, tuple(kernel.touches), value.dtype, converted, plain, buffer)
+    buffers = None if kernel.checks else frozenset(kernel.accesses)
+    return Operand(node, number, tuple(kernel.touches), value.dtype, converted, plain, buffer, buffers)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import I64, DType
 from tcc.ir.forms import Coordinates
 from tcc.ir.scalar import SCALARS, Const, Expr, apply
-from tcc.schedule.axes import PlanLoop
+from tcc.schedule.axes import WORK, PlanLoop
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.contract import Product, Sum, is_direct
 from tcc.schedule.decision import Decision
-from tcc.schedule.element import KernelBuilder, Task
+from tcc.schedule.element import Emitted, KernelBuilder, Task
 from tcc.schedule.group import coordinates_of
 from tcc.schedule.packing import Operand, Panel, factor
-from tcc.schedule.prepacked import laid_out, panel_columns
-from tcc.schedule.program import Alloc, Buffer, Mapping, Position, Serial, Store
+from tcc.schedule.prepacked import is_unchanging, laid_out, panel_columns
+from tcc.schedule.program import Alloc, Buffer, Mapping, Parallel, Position, Serial, Store
 from tcc.schedule.weight import Weight
 
 SERIAL = Serial()
@@ -30,7 +32,8 @@ class PanelBuilder(KernelBuilder):
 
     ``start`` and ``left`` are the first column of the block at hand and how many there are; ``done`` and ``at_once``
     the steps before those at hand, and how many these are; ``m`` and ``n`` all rows and columns, ``outer`` the
-    places along the outer loops. ``constants`` are weights laid out for the kernel.
+    places along the outer loops. ``constants`` are weights laid out for the kernel, ``prepared`` the operands that
+    are before the loop around begins, with the loops that these panels are for.
     """
 
     def __init__(self, task: Task, product: Product) -> None:
@@ -46,6 +49,7 @@ class PanelBuilder(KernelBuilder):
         self.places: dict[str, Size] = {}
         self.outer: dict[str, Size] = {}
         self.constants: list[tuple[str, Weight]] = []
+        self.prepared: list[tuple[str, Sum, tuple[PlanLoop, ...]]] = []
         self.start: Size = 0
         self.left: Size = self.wide
         self.done: Size = 0
@@ -144,33 +148,41 @@ class PanelBuilder(KernelBuilder):
         return 0
 
     def laid_out(self, panel: Size, full: bool) -> list[Panel]:
-        """The panels of this block of columns, if all right operands are weights that had better lie in panels."""
+        """The panels of this block of columns, if all right operands had better lie in panels: those of weights do
+        in the library, others that a loop does not change are laid out before it."""
         product, steps = self.product, self.product.steps
         panels: list[Panel] = []
-        if not isinstance(self.n, int) or not isinstance(steps, int):
+        if self.dtype.is_complex:
             return []
-        if full and self.n * steps * self.dtype.bytes <= self.facts.l1:
+        size = self.n * steps * self.dtype.bytes
+        if full and isinstance(size, int) and size <= self.facts.l1:
             return []
         columns = panel_columns(self.n, self.dtype)
+        constants: list[tuple[str, Weight]] = []
+        prepared: list[tuple[str, Sum, tuple[PlanLoop, ...]]] = []
         for s in product.sums:
-            outer = [x for x in product.outer if s.right.depends(x)]
+            outer = tuple(x for x in product.outer if s.right.depends(x))
             weight = laid_out(self.task, s.right, outer, product.columns, product.shared, columns, product.words)
-            if weight is None or self.dtype.is_complex:
+            name = self.fresh("panels")
+            if weight is not None:
+                constants.append((name, weight))
+            elif is_unchanging(self.task, s.right):
+                prepared.append((name, s, outer))
+            else:
                 return []
             number: Size = 0
             for loop in outer:
                 number = number * loop.extent + self.outer[loop.name]
+            operand, where = ("weight", "in the library") if weight else ("right operand", "before the loop around")
             self.decisions.append(
                 Decision(
                     "pack",
                     f"{s.node.op.name} → {s.node.results[0].type}",
-                    f"its weight laid out in panels of {columns} columns in the library",
+                    f"its {operand} laid out in panels of {columns} columns {where}",
                     "the loop over the shared axes then reads it in order",
                     location=s.node.location,
                 )
             )
-            name = self.fresh("panels")
-            self.constants.append((name, weight))
             self.touch_buffer(name, self.panel_dtype, "read")
             # A panel is some blocks, or a block some panels.
             first, within = dim.floordiv(panel * self.wide, columns), dim.mod(panel * self.wide, columns)
@@ -179,7 +191,26 @@ class PanelBuilder(KernelBuilder):
             panels.append(
                 Panel(name, self.panel_dtype, columns, 1, start=start, columns=columns, apart=steps * columns)
             )
+        self.constants, self.prepared = constants, prepared
         return panels
+
+    def preparing(self, name: str, s: Sum, outer: Sequence[PlanLoop]) -> tuple[Buffer, Emitted]:
+        """The kernel that lays out all of a right operand in panels, and their buffer."""
+        self.wide = panel_columns(self.n, self.dtype)
+        self.taken.add(name)
+        panels, size = dim.ceildiv(self.n, self.wide), self.product.steps * self.wide
+        count = dim.product([*(x.extent for x in outer), panels])
+        unit = rest = self.into("u", count, mapping=Parallel(1 + dim.floordiv(WORK, 1 + size)))
+        panel, rest = self.digit(rest, panels, self.at, "panel", not outer)
+        for k, loop in enumerate(reversed(outer)):
+            value, rest = self.digit(rest, loop.extent, self.at, "at", k == len(outer) - 1)
+            self.put_at(loop, value)
+        self.start = self.size(panel * self.wide, "start", 0, dim.maximum(self.n - 1, 0))
+        self.left = self.size(dim.minimum(self.wide, self.n - self.start), "left", 0, self.wide)
+        self.touch_buffer(name, self.panel_dtype, "write")
+        self.pack_right(s, Panel(name, self.panel_dtype, self.wide, 1, start=unit * size))
+        self.close()
+        return Buffer(name, self.panel_dtype, count * size, "arena"), self.emitted()
 
     def allocated(self) -> Panel:
         """A worker's room for a block of columns."""

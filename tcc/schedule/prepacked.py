@@ -80,3 +80,10 @@ def weight(task: Task, operand: Operand) -> Constant | None:
         return None
     constant: Constant = value.producer.attributes["value"]
     return None if constant.digest in task.plain else constant
+
+
+def is_unchanging(task: Task, operand: Operand) -> bool:
+    """Whether an operand is the same in each step of the loop around, and can be computed before it."""
+    if task.inside or not operand.buffers:
+        return False
+    return {v for v, name in task.stored.items() if name in operand.buffers} <= task.unchanging

@@ -32,13 +32,14 @@ class Host(Protocol):
     symbols: Sequence[str]
     plain: frozenset[str]
     emitted: Kernels
+    clock: int
 
     def temporary(self, value: Value) -> View:
         """A new arena buffer for a value, alive from now on."""
         ...
 
-    def scratch(self, dtype: DType, size: Size) -> View:
-        """A new arena buffer, alive from now on."""
+    def scratch(self, dtype: DType, size: Size, since: int | None = None) -> View:
+        """A new arena buffer, alive from now on, or since an earlier statement."""
         ...
 
     def double(self, dtype: DType, size: Size) -> tuple[str, Size]:
@@ -69,13 +70,19 @@ class Host(Protocol):
 @dataclass(eq=False)
 class Region:
     """``given`` are the views of the graph's inputs, ``targets`` where outputs are to be (None:
-    anywhere). ``in_place``: for an output's number, the input that it may be written over."""
+    anywhere). ``in_place``: for an output's number, the input that it may be written over. Of a loop's body
+    ``begun`` is the number of the statement at which the loop begins, ``unchanging`` the inputs that are the same in
+    each step; ``before`` then are the statements that come before the loop, ``prepared`` what they make."""
 
     host: Host
     graph: Graph
     given: Mapping[Value, View]
     targets: Sequence[View | None]
     in_place: Mapping[int, Value] = field(default_factory=dict["int", "Value"])
+    begun: int = 0
+    unchanging: frozenset[Value] = frozenset()
+    before: list[Stmt] = field(default_factory=list["Stmt"])
+    prepared: list[View] = field(default_factory=list["View"])
     stmts: list[Stmt] = field(default_factory=list["Stmt"])
     views: dict[Value, View] = field(default_factory=dict["Value", "View"])
 
@@ -100,6 +107,15 @@ class Region:
     def inside(self, graph: Graph, given: Sequence[View], targets: Sequence[View | None]) -> list[Stmt]:
         """The statements of a region of control flow within this one."""
         return Region(self.host, graph, dict(zip(graph.inputs, given, strict=True)), targets).run()
+
+    def step(
+        self, graph: Graph, given: Sequence[View], targets: Sequence[View | None], begun: int, unchanging: slice
+    ) -> Region:
+        """The region of a loop's body within this one; ``unchanging`` are the inputs that no step changes."""
+        places = dict(zip(graph.inputs, given, strict=True))
+        inside = Region(self.host, graph, places, targets, begun=begun, unchanging=frozenset(graph.inputs[unchanging]))
+        inside.run()
+        return inside
 
     def _last_uses(self) -> dict[Value, int]:
         """For each value the number of the last group that reads it; outputs live on."""
@@ -155,7 +171,7 @@ class Region:
         }
         host, names = self.host, self.named(g)
         taken = [*host.symbols, *names.values()]
-        task = Task(g, self.grouping, names, host.facts, host.messages, taken, host.plain)
+        task = Task(g, self.grouping, names, host.facts, host.messages, taken, host.plain, self.unchanging)
         kernels, names = host.emitted.of(task, emitters[g.kind])
         if g.kind == "row" and len(kernels) == 1:
             kernels = [self._share(number, g, kernels[0], names)]
@@ -166,6 +182,10 @@ class Region:
                 views[buffer.name] = host.scratch(buffer.dtype, buffer.size)
             for name, weight in emitted.constants:
                 views[name] = host.weight(weight)
+            for buffer, kernel in emitted.prepared:
+                views[buffer.name] = room = host.scratch(buffer.dtype, buffer.size, self.begun)
+                self.before.append(host.call(node, kernel, views))
+                self.prepared.append(room)
             call = host.call(node, emitted, views)
             work = self.grouping.work(g)
             self.stmts.append(replace(call, decisions=tuple(dict.fromkeys(g.decisions)), work=work))

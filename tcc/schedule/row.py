@@ -61,8 +61,7 @@ def emit(task: Task) -> list[Emitted]:
         first = emitted(plan)
     tiled = None if task.facts.threads else _tiled(task, plan, first)
     if tiled is not None:
-        tiles = Tiles(task, tiled) if tiled.words is None else WordTiles(task, tiled, tiled.words)
-        return tiles.emit()
+        return (Tiles if tiled.words is None else WordTiles)(task, tiled).emit()
     if task.facts.threads:
         plan = grid.choose(plan, first, task.facts, fused)
     else:

@@ -68,7 +68,8 @@ class Tiles(PanelBuilder):
         self._panel(panel, chunk * per, self.tiles if chunks == 1 else dim.minimum(self.tiles, chunk * per + per))
         if looped:
             self.close()
-        return [replace(self.emitted(), constants=tuple(self.constants))]
+        made = [type(self)(self.task, product).preparing(*operand) for operand in self.prepared]
+        return [replace(self.emitted(), constants=tuple(self.constants), prepared=tuple(made))]
 
     def _mapping(self, units: Size, row: Size) -> Mapping:
         """Whether and in which pieces units are shared: ``row`` is the cost of one row of a unit."""
@@ -207,7 +208,7 @@ class Tiles(PanelBuilder):
         self.put_row(self.row + i)
         self.put_at(product.columns, self.start + j)
         apart = any(p is None for p in self.lefts) or direct
-        first = self.done if self.constants else 0
+        first = self.done if self.constants or self.prepared else 0
         starts = [self.initial(which, i, j) for which in range(len(product.sums))]
         k, loops = self._steps(product.shared if apart else ())
         names = [[self._carried() for _ in product.sums] for _ in loops]

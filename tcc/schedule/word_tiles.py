@@ -15,15 +15,15 @@ from tcc.schedule.element import Task
 from tcc.schedule.packing import Operand, Panel
 from tcc.schedule.program import Alloc, Buffer, Carry, Load, Position, Store
 from tcc.schedule.tiles import Tiles
-from tcc.schedule.words import Words
 
 
 class WordTiles(Tiles):
     """Tiles whose steps multiply words."""
 
-    def __init__(self, task: Task, product: Product, words: Words) -> None:
+    def __init__(self, task: Task, product: Product) -> None:
         super().__init__(task, product)
-        self.words = words
+        assert product.words is not None
+        self.words = words = product.words
         self.excesses: list[str] = []
         self.decisions.append(
             Decision(
