@@ -1,14 +1,16 @@
 """Control flow on the host: loops and branches of an entry around the statements of their regions.
 
-The state of a loop lies in two halves of a buffer: a step reads one and writes the other.
+The state of a loop lies in two halves of a buffer: a step reads one and writes the other. Before and after a loop
+it is copied, where the first and the last step cannot read and write other places.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tcc.errors import InternalError
 from tcc.ir import dim, forms
 from tcc.ir.build import inline, like_inputs
 from tcc.ir.dim import Size
@@ -39,15 +41,19 @@ def emit(outer: Region, node: Node) -> list[Stmt]:
     return {"scan": _scan, "while": _while, "cond": _branches}[form.kind](outer, node)
 
 
-def _state(outer: Region, values: Sequence[Value], node: Node) -> tuple[list[Stmt], list[tuple[str, Size]]]:
-    """Copies of a loop's first state into the first halves, and the buffers with their halves' distance."""
+def _state(
+    outer: Region, values: Sequence[Value], node: Node, copied: bool = True
+) -> tuple[list[Stmt], list[tuple[str, Size]]]:
+    """Copies of a loop's first state into the first halves, if asked for, and the buffers with their halves'
+    distance."""
     stmts: list[Stmt] = []
     doubles: list[tuple[str, Size]] = []
     for value in values:
         buffer, half = outer.host.double(value.type.dtype, value.type.size)
         doubles.append((buffer, half))
         outer.host.used(View(buffer))
-        stmts.append(Copy(outer.views[value], View(buffer), value.type.size, node.location))
+        if copied:
+            stmts.append(Copy(outer.views[value], View(buffer), value.type.size, node.location))
     return stmts, doubles
 
 
@@ -74,37 +80,129 @@ def _scan(outer: Region, node: Node) -> list[Stmt]:
             "store", "the state of a scan", "registers, the steps in one kernel", why, location=call.location
         )
         return [replace(call, decisions=(decision,))]
-    host, attributes = outer.host, node.attributes
+    length, together = node.attributes["length"], _together(outer, node)
+    if together == 1:
+        return _stepped(outer, node, [_Phase(length, node.attributes["body"])])
+    tiles = _Phase(dim.floordiv(length, together), _repeated(node, together), together)
+    return _stepped(outer, node, [tiles, _Phase(dim.mod(length, together), _repeated(node, 1))])
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """Steps of a loop that are alike: how many, what one of them does, and how many of the scan's that is."""
+
+    count: Size
+    body: Graph
+    together: int = 1
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the steps are counted before run time, and one is a few calls: it may be written down again."""
+        return isinstance(self.count, int) and not any(isinstance(n.op.form, forms.Control) for n in self.body.nodes)
+
+
+def _stepped(outer: Region, node: Node, phases: Sequence[_Phase]) -> list[Stmt]:
+    """The steps of a scan. Of plain ones the first reads the first state where that is, and the last writes the last
+    one where that is wanted."""
+    host, carries = outer.host, node.attributes["carries"]
+    phases = [p for p in phases if p.count != 0]
+    length: Size = 0
+    for phase in phases:
+        length = length + phase.count
+    plain = length != 0 and all(p.is_plain for p in phases)
+    starts = [outer.views[v] for v in node.operands[:carries]]
+    stmts, doubles = _state(outer, node.operands[:carries], node, copied=not plain)
+    for value in node.results[carries:]:
+        outer.place(value)
+
+    def half(number: Size) -> list[View]:
+        return [View(buffer, apart * dim.mod(number, 2)) for buffer, apart in doubles]
+
+    ends = [outer.views.get(v, last) for v, last in zip(node.results[:carries], half(length), strict=True)]
+    kept: list[View] = [*starts, *ends, *half(0), *half(1)]
+    done: Size = 0
+    for phase in phases:
+        host.tick()
+        axis = host.fresh("t")
+        step, count = dim.axis(axis, phase.count), phase.count
+        if plain:
+            assert isinstance(count, int)
+            old, new = ([View(host.fresh("state")) for _ in doubles] for _ in range(2))
+            inside = _body(outer, node, phase, step, old, new)
+            stmts += inside.before
+            for number in sorted({0, min(1, count - 1), count - 1}):
+                place: Size = number
+                if 0 < number < count - 1:
+                    place = number + dim.axis(axis, count - 2)
+                reads = starts if done + number == 0 else half(done + place)
+                writes = ends if done + number == length - 1 else half(done + place + 1)
+                views = {o.buffer: v for o, v in zip((*old, *new), (*reads, *writes), strict=True)}
+                body = [_placed(stmt, views, axis, place) for stmt in inside.stmts]
+                if place == number:
+                    stmts += body
+                else:
+                    stmts.append(Loop(axis, 0, count - 2, tuple(body), location=node.location))
+        else:
+            inside = _body(outer, node, phase, step, half(done + step), half(done + step + 1))
+            stmts += [*inside.before, Loop(axis, 0, count, tuple(inside.stmts), location=node.location)]
+        kept += inside.prepared
+        done = done + count
+    host.tick()
+    for view in kept:
+        host.used(view)
+    if plain:
+        outer.views.update(zip(node.results[:carries], ends, strict=True))
+        return stmts
+    return stmts + _finals(outer, node.results[:carries], doubles, length)
+
+
+def _body(
+    outer: Region, node: Node, phase: _Phase, step: Size, reads: Sequence[View], writes: Sequence[View]
+) -> Region:
+    """What one step does, with the state's places before and after it."""
+    attributes = node.attributes
     carries, consts, length = attributes["carries"], attributes["consts"], attributes["length"]
-    together = _together(outer, node)
-    if together > 1:
-        return _tiles_of_time(outer, node, together)
-    axis = host.fresh("t")
-    step: Size = dim.axis(axis, length)
-    row: Size = length - 1 - step if attributes.get("reverse") else step
+    row = length - 1 - step if attributes.get("reverse") else step
 
     def slice_of(value: Value) -> View:
         view = outer.views[value]
         return View(view.buffer, view.offset + row * dim.product(value.type.shape[1:]))
 
-    stmts, doubles = _state(outer, node.operands[:carries], node)
-    for value in node.results[carries:]:
-        outer.place(value)
-    host.tick()
-    odd, even = dim.mod(step, 2), dim.mod(step + 1, 2)
-    given = [View(b, half * odd) for b, half in doubles]
-    given += [outer.views[v] for v in node.operands[carries : carries + consts]]
+    given = [*reads, *(outer.views[v] for v in node.operands[carries : carries + consts])]
     given += [slice_of(v) for v in node.operands[carries + consts :]]
-    targets = [View(b, half * even) for b, half in doubles]
-    targets += [slice_of(v) for v in node.results[carries:]]
+    targets = [*writes, *(slice_of(v) for v in node.results[carries:])]
     lasts = not isinstance(length, int) or length >= LEAST_STEPS
     unchanging = slice(carries, carries + consts if lasts else carries)
-    inside = outer.step(attributes["body"], given, targets, host.clock, unchanging)
-    stmts += [*inside.before, Loop(axis, 0, length, tuple(inside.stmts), location=node.location)]
-    host.tick()
-    for view in (*given, *targets, *inside.prepared):
-        host.used(view)
-    return stmts + _finals(outer, node.results[:carries], doubles, length)
+    inside = outer.step(phase.body, given, targets, outer.host.clock, unchanging)
+    for view in (*given, *targets):
+        outer.host.used(view)
+    first = inside.stmts[0]
+    if phase.together > 1 and isinstance(first, Call):
+        reason = "each step's rows are made of a few rows of the step before it, which are still in the cache"
+        subject, choice = f"a scan of {length} steps", f"{phase.together} steps in one pass over memory"
+        why = Decision("tile", subject, choice, reason, location=node.location)
+        inside.stmts[0] = replace(first, decisions=(why, *first.decisions))
+    return inside
+
+
+def _placed(stmt: Stmt, views: Mapping[str, View], axis: str, step: Size) -> Stmt:
+    """A call or copy of a step as that of the step with a number, with other places for the state."""
+
+    def size(number: Size) -> Size:
+        return dim.substitute(number, {axis: step})
+
+    def placed(view: View) -> View:
+        place = views.get(view.buffer, View(view.buffer))
+        return View(place.buffer, place.offset + size(view.offset))
+
+    match stmt:
+        case Call():
+            sizes = tuple(map(size, stmt.sizes))
+            return replace(stmt, buffers=tuple(map(placed, stmt.buffers)), sizes=sizes)
+        case Copy():
+            return replace(stmt, source=placed(stmt.source), target=placed(stmt.target), count=size(stmt.count))
+        case _:
+            raise InternalError(f"a step of a plain loop has a {type(stmt).__name__.lower()}", why="stage: schedule")
 
 
 def _together(outer: Region, node: Node) -> int:
@@ -141,34 +239,6 @@ def _repeated(node: Node, times: int) -> Graph:
     for _ in range(times):
         state = inline(body, [*state, *inputs[carries:]])
     return Graph(body.name, inputs, tuple(state))
-
-
-def _tiles_of_time(outer: Region, node: Node, together: int) -> list[Stmt]:
-    """Passes over memory of several steps each, then the steps that are left one by one."""
-    host, attributes = outer.host, node.attributes
-    carries, length = attributes["carries"], attributes["length"]
-    tiles, rest = dim.floordiv(length, together), dim.mod(length, together)
-    stmts, doubles = _state(outer, node.operands[:carries], node)
-    consts = [outer.views[v] for v in node.operands[carries:]]
-    for before, count, times in ((0, tiles, together), (tiles, rest, 1)):
-        if count == 0:
-            continue
-        host.tick()
-        axis = host.fresh("t")
-        step = before + dim.axis(axis, count)
-        given = [*(View(b, half * dim.mod(step, 2)) for b, half in doubles), *consts]
-        targets = [View(b, half * dim.mod(step + 1, 2)) for b, half in doubles]
-        body = outer.inside(_repeated(node, times), given, targets)
-        if times > 1 and isinstance(body[0], Call):
-            reason = "each step's rows are made of a few rows of the step before it, which are still in the cache"
-            subject, choice = f"a scan of {length} steps", f"{times} steps in one pass over memory"
-            why = Decision("tile", subject, choice, reason, location=node.location)
-            body[0] = replace(body[0], decisions=(why, *body[0].decisions))
-        stmts.append(Loop(axis, 0, count, tuple(body), location=node.location))
-        host.tick()
-        for view in (*given, *targets):
-            host.used(view)
-    return stmts + _finals(outer, node.results, doubles, tiles + rest)
 
 
 def _while(outer: Region, node: Node) -> list[Stmt]:

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import tcc.ops as ops
-from tcc.ir.build import map_functions
-from tcc.ir.graph import Value
+from tcc.ir.build import graph_input, map_functions
+from tcc.ir.graph import Graph, Value
 from tcc.passes.cse import cse
 from tcc.schedule import interpret, schedule
 from tcc.schedule.program import Copy, Kernel
@@ -87,6 +87,12 @@ def sweeps(x: Value) -> Value:
     return jacobi(jacobi(jacobi(x)))
 
 
+def looped(x: Value) -> Value:
+    inside = graph_input(x.type, "x")
+    (last,) = ops.scan(Graph("sweep", (inside,), (jacobi(inside),)), [x], [], [], 3, False)
+    return last
+
+
 def perceptron(x: Value, w: Value, b: Value, v: Value, c: Value) -> Value:
     return ops.add(ops.matmul(dense(x, w, b), v), c)
 
@@ -108,6 +114,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...], int]] = 
     "chain": (lambda x: ops.tanh(ops.exp(ops.negative(ops.reshape(x, (-1,))))), ((20, 37),), 0),
     "one sweep": (jacobi, ((20, 37),), 0),
     "three sweeps": (sweeps, ((20, 37),), 2 * 2 * CELLS),
+    "three sweeps in a loop": (looped, ((20, 37),), 2 * 2 * CELLS),
     "perceptron": (perceptron, ((9, 20), (20, 33), (33,), (33, 7), (7,)), 2 * 4 * 9 * 33),
 }
 

@@ -281,3 +281,16 @@ def test_two_rows_and_one_result() -> None:
 
 def test_a_sum_over_nothing() -> None:
     check(lambda x, y: ops.sum(ops.astype(ops.less(x, y), "int32"), 1), "f32[41, 0]", "f32[41, 0]")
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 6])
+def test_a_loop_of_known_length_copies_no_state(length: int) -> None:
+    a, b, w = (graph_input(types.parse(spec, {}), spec) for spec in ("f64[5, 60]", "f64[5, 60]", "f64[60, 60]"))
+    body = Graph("step", (a, b, w), (ops.matmul(b, w), ops.tanh(a), ops.matmul(a, w)))
+
+    def build(a0: Value, w0: Value) -> Any:
+        x, y, rows = ops.scan(body, [a0, a0], [w0], [], length, False)
+        return [x, ops.add(y, x), rows]
+
+    program = check(build, "f64[5, 60]", "f64[60, 60]", sizes={})
+    assert any(isinstance(s, Copy) for s in statements(program.entries[0].body)) == (length == 0)
