@@ -17,7 +17,7 @@ from tools.bench.workload import Workload
 BEST = "best"
 """In a list of peers: the one that was fastest in the report."""
 
-MOST = 3_000_000
+MOST = 8_000_000
 """Stops after which a call's count is cut off: some minutes."""
 
 
@@ -113,7 +113,7 @@ def _cells(entry: Mapping[str, Any], peer: str, found: Mapping[str, Any], missed
         yield from [""] * (7 + len(steps.KINDS))
         return
     scale = whole(entry, found)
-    about = "~" if found["state"] != "whole" else ""
+    about = "~" if found["state"] != "whole" and math.isfinite(scale) else ""
     own = found["own"] * scale
     yield about + _short(own)
     yield about + _short(found["overall"] * scale)
