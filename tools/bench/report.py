@@ -102,13 +102,14 @@ are known at preparation. `×` is the best peer's time over tcc's: above 1 tcc i
 the core could do at most, by arithmetic or by bytes that must move, a transcendental counted as 20 flops. The columns
 after it are each peer's time over tcc's."""
 
-COUNTS = """Instructions of one call with one thread, after warm ones, of workloads that were behind (`make
-bench-counts`, {date}): those outside the Python interpreter, and all, less those of an empty call. `~` is extrapolated
-from a part of the call, by its multiply-adds. `flops/i` and `B/i` are the flops that the workload needs and the bytes
-that it must move for each instruction of its own; `wasted` are flops of multiply-adds beyond those needed. Then the
-share of vector multiply-adds (also those that read memory), vector loads, vector stores, moves between lanes, other
-vector instructions, and the rest. L1, L2 and L3 are lines that miss in a call after a first one, in cachegrind's model
-of this machine's caches, which does not prefetch, of the library compiled for x86-64-v3, the widest that it knows."""
+COUNTS = """Counted by `make bench-counts` on {date}: instructions of one call with one thread, after warm ones,
+of workloads that were behind; those outside the Python interpreter, and all, less those of an empty call. `~` is
+extrapolated from a part of the call, by its multiply-adds. `flops/i` and `B/i` are the flops that the workload needs
+and the bytes that it must move for each instruction of its own; `wasted` are flops of multiply-adds beyond those
+needed. Then the share of vector multiply-adds (also those that read memory), vector loads, vector stores, moves between
+lanes, other vector instructions, and the rest. L1, L2 and L3 are lines that miss in a call after a first one, in
+cachegrind's model of this machine's caches, which does not prefetch, of the library compiled for x86-64-v3, the widest
+that it knows."""
 
 
 def _section(report: Mapping[str, Any]) -> list[str]:
