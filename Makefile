@@ -10,7 +10,7 @@ BENCH := build/bench
 PEERS := $(BENCH)/.peers
 PEERS_PY := $(BENCH)/venv/bin/python
 
-.PHONY: demo test test-all check format bench bench-quick bench-peers clean help
+.PHONY: demo test test-all check format bench bench-quick bench-counts bench-peers clean help
 
 help:
 	@echo "make demo      install into .venv, compile examples/digits, run it from Python and from C"
@@ -20,6 +20,7 @@ help:
 	@echo "make format    let ruff format the sources"
 	@echo "make bench-peers  install the libraries that tcc is measured against into build/bench/venv"
 	@echo "make bench     measure every workload with one and with two threads, write docs/measured/cpu.md"
+	@echo "make bench-counts  count instructions and cache misses where tcc was behind in make bench"
 	@echo "make bench-quick  measure the main ones, within two minutes"
 
 $(INSTALLED): pyproject.toml
@@ -63,7 +64,13 @@ bench-peers: $(PEERS)
 bench: $(INSTALLED)
 	$(PY) -m tools.bench run --threads 1 -o $(BENCH)/threads1.json
 	$(PY) -m tools.bench run --threads 2 -o $(BENCH)/threads2.json
-	$(PY) -m tools.bench report $(BENCH)/threads1.json $(BENCH)/threads2.json -o docs/measured/cpu.md
+	$(PY) -m tools.bench report $(BENCH)/threads1.json $(BENCH)/threads2.json \
+		--counts $(BENCH)/counts.json -o docs/measured/cpu.md
+
+bench-counts: $(INSTALLED)
+	$(PY) -m tools.bench counts --report $(BENCH)/threads1.json -o $(BENCH)/counts.json --listings $(BENCH)/listings
+	$(PY) -m tools.bench report $(BENCH)/threads1.json $(wildcard $(BENCH)/threads2.json) \
+		--counts $(BENCH)/counts.json -o docs/measured/cpu.md
 
 bench-quick: $(INSTALLED)
 	$(PY) -m tools.bench run --quick -o $(BENCH)/quick.json

@@ -109,6 +109,15 @@ class TestReport:
         assert "off / by 1" in page
         assert len({line.count("|") for line in rows}) == 1
 
+    def test_counts(self, made_report):
+        found = {"state": "whole", "overall": 5000, "own": 4000, "kinds": {}, "flops": 0, "objects": {}}
+        entry = {"name": "behind", "flops": 0, "moved": 8000, "peers": {"jax": found}}
+        page = report.markdown([made_report], counted={"date": "2001-02-03", "workloads": [entry]})
+        assert "## Counts" in page
+        assert "2001-02-03" in page
+        assert "| behind | JAX | 4 k | 5 k | – | – | 2.0 |" in page
+        assert "## Counts" not in report.markdown([made_report])
+
     def test_remarks_stay(self, made_report):
         page = report.markdown([made_report])
         assert report.remarks(page) == ""

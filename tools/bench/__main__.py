@@ -1,4 +1,4 @@
-"""``python -m tools.bench run | report | list``: see each command's ``--help``."""
+"""``python -m tools.bench run | counts | report | list``: see each command's ``--help``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from tools.bench import calls, limits, plot, report, summary
+from tools.bench import calls, counts, limits, plot, report, steps, summary
 from tools.bench.measure import QUICK, Bench, Effort
 from tools.bench.peers import FILES
 from tools.bench.processes import installed
 from tools.bench.workload import Workload
-from tools.bench.workloads import chosen
+from tools.bench.workloads import by_name, chosen
 
 QUICK_PEERS = ("tcc", "numpy", "torch", "onnxruntime", "openvino", "jax")
 QUICK_SECONDS = 90.0
@@ -44,6 +44,16 @@ def main() -> None:
         "-o", "--output", type=Path, required=True, help="the .md file, whose remarks are kept; the plot lies beside it"
     )
     page.set_defaults(command=_report)
+    page.add_argument("--counts", type=Path, help="a file of `counts`, if it exists: a table beside the remarks")
+    count = commands.add_parser("counts", help="count instructions and cache misses")
+    count.add_argument("words", nargs="*", help="as for run (default: the workloads behind in the report)")
+    count.add_argument("--report", type=Path, default=Path("build/bench/threads1.json"), help="what was measured")
+    count.add_argument("--peers", default=f"tcc,{counts.BEST}", help=f"with `{counts.BEST}` for the report's best peer")
+    count.add_argument("--most", type=int, default=counts.MOST, help="stops after which a count is cut off")
+    count.add_argument("--processor", type=int, help="the one to stay on")
+    count.add_argument("--listings", type=Path, help="a folder for the instructions that were executed")
+    count.add_argument("-o", "--output", type=Path, default=Path("build/bench/counts.json"))
+    count.set_defaults(command=_counts)
     listing = commands.add_parser("list", help="the workloads")
     listing.set_defaults(command=_list)
     options = parser.parse_args()
@@ -112,13 +122,40 @@ def _measured(bench: Bench, family: str, workload: Workload) -> dict[str, Any]:
     }
 
 
+def _counts(options: argparse.Namespace) -> None:
+    measured: Any = json.loads(options.report.read_text()) if options.report.exists() else None
+    best = counts.best_peers(measured) if measured else {}
+    if options.words:
+        workloads = [w for _, w in chosen(options.words, quick=False)]
+    elif measured:
+        workloads = [by_name(name) for name in counts.candidates(measured)]
+    else:
+        raise SystemExit(f"{options.report} is not there: run `make bench` or name workloads")
+    wanted = [
+        (w, [p for p in (best.get(w.name, "") if p == counts.BEST else p for p in options.peers.split(",")) if p])
+        for w in workloads
+    ]
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    entries: list[dict[str, Any]] = []
+    try:
+        for entry in counts.counts(wanted, options.most, options.processor, options.listings):
+            entries.append(entry)
+            options.output.write_text(counts.document(entries))
+            lines = counts.table({"workloads": [entry]}, report.SHORT).splitlines()
+            print("\n".join(lines if len(entries) == 1 else lines[2:]), flush=True)
+    except steps.RefusedError as refused:
+        raise SystemExit(str(refused)) from None
+    print(f"\nwritten: {options.output}")
+
+
 def _report(options: argparse.Namespace) -> None:
     reports = [json.loads(path.read_text()) for path in options.reports]
     picture = options.output.with_suffix(".svg")
     options.output.parent.mkdir(parents=True, exist_ok=True)
     picture.write_text(plot.svg(summary.rows(reports[0]), _title(reports[0])))
     kept = report.remarks(options.output.read_text()) if options.output.exists() else ""
-    options.output.write_text(report.markdown(reports, picture.name) + (f"\n{kept}" if kept else ""))
+    counted = json.loads(options.counts.read_text()) if options.counts and options.counts.exists() else None
+    options.output.write_text(report.markdown(reports, picture.name, counted) + (f"\n{kept}" if kept else ""))
     print(f"written: {options.output}, {picture}")
 
 

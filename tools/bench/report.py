@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tools.bench import counts
 from tools.bench.measure import NO_LOOPS
 from tools.bench.peers import FILES
 from tools.bench.summary import Row, behind, duration, geometric_mean, overall, rows
 
-_SHORT = {
+SHORT = {
     "numpy": "NumPy",
     "torch.compile": "t.compile",
     "onnxruntime": "ORT",
@@ -18,6 +19,7 @@ _SHORT = {
     "jax": "JAX",
     "numba": "Numba",
 }
+"""Names of peers in tables, where they have shorter ones."""
 
 
 def _number(value: float) -> str:
@@ -30,7 +32,7 @@ def line(r: Row) -> str:
     """A workload on one line of the terminal."""
     if not math.isfinite(r.tcc):
         return f"{r.name:48} tcc: {r.failures.get('tcc', 'no result')[:100]}"
-    fastest = f"{duration(r.best_seconds):>8} {_SHORT.get(r.best, r.best)}" if r.best else "       –"
+    fastest = f"{duration(r.best_seconds):>8} {SHORT.get(r.best, r.best)}" if r.best else "       –"
     return f"{r.name:48} {duration(r.tcc):>8}  {fastest:18} {_number(r.ratio):>5}×  {r.share:5.0%} of the limit"
 
 
@@ -60,8 +62,8 @@ def remarks(page: str) -> str:
     return found + rest
 
 
-def markdown(reports: Sequence[Mapping[str, Any]], plot: str = "") -> str:
-    """The page: the machine, its limits, and a table for each report."""
+def markdown(reports: Sequence[Mapping[str, Any]], plot: str = "", counted: Mapping[str, Any] | None = None) -> str:
+    """The page: the machine, its limits, a table for each report, and one of instructions and cache misses."""
     first = reports[0]
     machine, limits = first["machine"], first["limits"]
     parts = [
@@ -84,6 +86,8 @@ def markdown(reports: Sequence[Mapping[str, Any]], plot: str = "") -> str:
     parts += [f"![ratios to the best peer]({plot})"] if plot else []
     for report in reports:
         parts += _section(report)
+    if counted and counted["workloads"]:
+        parts += ["## Counts", COUNTS.format(date=counted["date"]), counts.table(counted, SHORT)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -97,6 +101,15 @@ marked `*`, which allocate theirs on every call). Images are NHWC for tcc, NumPy
 are known at preparation. `×` is the best peer's time over tcc's: above 1 tcc is faster. `limit` is the share of what
 the core could do at most, by arithmetic or by bytes that must move, a transcendental counted as 20 flops. The columns
 after it are each peer's time over tcc's."""
+
+COUNTS = """Counted by `make bench-counts` on {date}: instructions of one call with one thread, after warm ones,
+of workloads that were behind; those outside the Python interpreter, and all, less those of an empty call. `~` is
+extrapolated from a part of the call, by its multiply-adds. `flops/i` and `B/i` are the flops that the workload needs
+and the bytes that it must move for each instruction of its own; `wasted` are flops of multiply-adds beyond those
+needed. Then the share of vector multiply-adds (also those that read memory), vector loads, vector stores, moves between
+lanes, other vector instructions, and the rest. L1, L2 and L3 are lines that miss in a call after a first one, in
+cachegrind's model of this machine's caches, which does not prefetch, of the library compiled for x86-64-v3, the widest
+that it knows."""
 
 
 def _section(report: Mapping[str, Any]) -> list[str]:
@@ -114,7 +127,7 @@ def _section(report: Mapping[str, Any]) -> list[str]:
         parts.append(
             f"A call from C (an addition of 8 floats): {call['tcc']:.1f} ns, a plain C function {call['c']:.1f} ns."
         )
-    columns = " | ".join(_SHORT.get(p, p) for p in peers)
+    columns = " | ".join(SHORT.get(p, p) for p in peers)
     for family in dict.fromkeys(r.family for r in table):
         mine = [r for r in table if r.family == family]
         mean = geometric_mean(r.ratio for r in mine if r.ranked and math.isfinite(r.ratio))
@@ -139,7 +152,7 @@ def _line(r: Row, peers: Sequence[str]) -> str:
     cells = [
         r.name + ("" if r.ranked else " (not ranked)"),
         duration(r.tcc),
-        f"{duration(r.best_seconds)} {_SHORT.get(r.best, r.best)}" if r.best else "–",
+        f"{duration(r.best_seconds)} {SHORT.get(r.best, r.best)}" if r.best else "–",
         _number(r.ratio),
         f"{r.share:.0%}" if math.isfinite(r.share) else "–",
         *(_number(r.times[p] / r.tcc) + ("" if r.owned.get(p) else "*") if p in r.times else "–" for p in peers),
@@ -152,7 +165,7 @@ def _left_out(table: Sequence[Row]) -> str:
     for r in table:
         reasons = {p: why for p, why in r.failures.items() if why != NO_LOOPS}
         if reasons:
-            told = "; ".join(f"{_SHORT.get(p, p)}: {_plain(why)}" for p, why in reasons.items())
+            told = "; ".join(f"{SHORT.get(p, p)}: {_plain(why)}" for p, why in reasons.items())
             lines.append(f"- {r.name}: {told}")
     return "Not measured, and why:\n\n" + "\n".join(lines) if lines else ""
 

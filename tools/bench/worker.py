@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -52,11 +53,16 @@ class Worker:
         self._prepared = prepared
         return {"seconds": seconds, "error": worst, "owned": prepared.owned}
 
-    def time(self, calls: int, warm: int) -> dict[str, float]:
-        """Seconds for each of so many calls: on the wall's clock, and of all threads on the processor's."""
+    @property
+    def call(self) -> Callable[[], Any]:
+        """Computes the prepared workload once."""
         if self._prepared is None:
             raise ValueError("nothing is prepared")
-        call = self._prepared.call
+        return self._prepared.call
+
+    def time(self, calls: int, warm: int) -> dict[str, float]:
+        """Seconds for each of so many calls: on the wall's clock, and of all threads on the processor's."""
+        call = self.call
         for _ in range(warm):
             call()
         numbers = range(calls)
