@@ -54,6 +54,16 @@ class Reducer:
     def identity(self) -> Parts:
         return identity(self.combine, self.dtypes)
 
+    def neutral(self) -> Parts:
+        """What changes nothing that it is combined with: to add 0 to -0 does, to add -0 is left out by LLVM."""
+        if self.combine == "add" and self.dtypes[0].is_inexact:
+            return [tuple(constant(self.dtypes[0].real, -0.0)[0] for _ in r) for r in self.identity()]
+        return self.identity()
+
+    def is_neutral(self, values: Sequence[Expr]) -> bool:
+        """Whether partial results that start so need not be combined with these values."""
+        return self.is_identity(values) and not (self.combine == "add" and self.dtypes[0].is_inexact)
+
     def is_identity(self, values: Sequence[Expr]) -> bool:
         """Whether these are the neutral values."""
         neutral = COMBINES[self.combine].identity(self.dtypes)

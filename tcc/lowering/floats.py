@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
+
 from tcc.ir import dtype as dt
 from tcc.lowering.lanes import Lanes
 
-# Compare and select is one instruction each; `arith.maximumf` takes five, `maxnumf` three.
+# Compare and select is one instruction each, and one together where what is selected was compared; `arith.maximumf`
+# takes five, `maxnumf` three. A nan of our own keeps both selects from being merged into one of two comparisons. What is
+# asked whether it is nan is the constant, or the newer of two parts of a reduction.
 
 
 def maximum(x: Lanes, y: Lanes) -> Lanes:
     """The larger; nan when either is."""
-    return x.isnan().select(x, (x > y).select(x, y))
+    if x.is_constant():
+        x, y = y, x
+    return y.isnan().select(math.nan, (y > x).select(y, x))
 
 
 def minimum(x: Lanes, y: Lanes) -> Lanes:
     """The smaller; nan when either is."""
-    return x.isnan().select(x, (x < y).select(x, y))
+    if x.is_constant():
+        x, y = y, x
+    return y.isnan().select(math.nan, (y < x).select(y, x))
 
 
 def fmax(x: Lanes, y: Lanes) -> Lanes:

@@ -97,7 +97,7 @@ class Split:
         frame = self.frame
         if carry.prefix:
             return [frame.shaped(t, known[n]) for t, n in zip(init, carry.names, strict=True)]
-        neutral = [uniform(d, r) for d, r in zip(carry.dtypes, reducer.identity(), strict=True)]
+        neutral = [uniform(d, r) for d, r in zip(carry.dtypes, reducer.neutral(), strict=True)]
         with frame.scope():
             frame.axes[self.loop.axis] = Axis(integer(0), self.copies, self.lanes, self.width)
             return [frame.shaped(t, known[n] | self.own) for t, n in zip(neutral, carry.names, strict=True)]
@@ -175,7 +175,7 @@ class Split:
         if not self.loop.carries:
             for_loop(middle, hi, self.lanes, [], lambda i, _: self.pass_(i, 1, subtract(hi, i), []))
             return partials
-        if left is not None and left <= UNROLLED * self.lanes:
+        if left is not None and (left <= UNROLLED * self.lanes or self._is_cheap()):
             for copy in range(-(-left // self.lanes)):
                 rest = left - copy * self.lanes
                 base = add(middle, integer(copy * self.lanes))
@@ -272,7 +272,7 @@ class Split:
             tiles = self.device.fold(self.frame, self.loop, reducer, tiles)
         elif self.lanes > 1:
             tiles = reducer.fold_lanes(tiles)
-        if reducer.is_identity(carry.init):
+        if reducer.is_neutral(carry.init):
             return tiles
         return reducer.merge([self.frame.shaped(t, tiles[0].varies) for t in init], tiles, None)
 
