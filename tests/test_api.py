@@ -331,6 +331,34 @@ def test_eager_bodies_change_elements_as_traced_ones_do() -> None:
         np.testing.assert_allclose(eager[name], array)
 
 
+def test_what_control_flow_hands_on_can_be_changed_in_eager_bodies() -> None:
+    """States and rows as they are given, and results; NumPy's own arrays have no ``at``."""
+    first = np.zeros(3)
+
+    @tcc.function(x="f64[n, 3]")
+    def changed(x):
+        def step(carry, row):
+            return carry.at[0].add(row[0]), row.at[1].set(carry[0])
+
+        last, rows = tcc.scan(step, first, x)
+        _, none = tcc.scan(step, first, x[:0])
+        return {
+            "scan": rows.at[0].set(last),
+            "none": none.at[:].set(1),
+            "fori": tcc.fori_loop(0, 3, lambda i, s: s.at[i].set(i), first).at[0].add(1),
+            "while": tcc.while_loop(lambda s: s[0] < 3, lambda s: s.at[0].add(1), first).at[1].set(2),
+            "cond": tcc.cond(x[0, 0] > 9, lambda s: s, lambda s: s.at[1].set(5), first).at[2].set(1),
+            "switch": tcc.switch(1, [lambda s: s, lambda s: s.at[1].set(5)], first).at[2].set(1),
+        }
+
+    x = rng.normal(size=(4, 3))
+    compiled = changed(x)
+    with tcc.eager():
+        eager = changed(x)
+    for name, array in compiled.items():
+        np.testing.assert_allclose(eager[name], array, err_msg=name)
+
+
 def test_any_text_is_a_key_of_arguments_and_results(tmp_path: Path) -> None:
     """The names in C are as near to the keys as can be, and distinct."""
     keys = ["fc1.weight", "a-b", "a_b", "größe", "a.b", "1", "a b"]

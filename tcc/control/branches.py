@@ -10,6 +10,7 @@ import numpy as np
 from tcc import ops
 from tcc.control.carry import in_eager, is_weak, with_captures
 from tcc.errors import UserError
+from tcc.frontends.numpy.eager import seen
 from tcc.frontends.numpy.operand import as_value, here
 from tcc.frontends.numpy.public import traced_or_computed
 from tcc.frontends.numpy.trace import Region, is_leaf, trace_region
@@ -29,7 +30,7 @@ def cond(pred: Any, on_true: Branch, on_false: Branch, *operands: Any) -> Any:
     names the part that differs). Its gradient is that of the branch taken.
     """
     if in_eager():
-        return on_true(*operands) if bool(pred) else on_false(*operands)
+        return seen((on_true if bool(pred) else on_false)(*seen(operands)))
     return traced_or_computed(_cond, "cond")(pred, on_true, on_false, operands)
 
 
@@ -43,7 +44,7 @@ def switch(index: Any, branches: Sequence[Branch], *operands: Any) -> Any:
             fix="pass a list of functions",
         )
     if in_eager():
-        return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
+        return seen(branches[min(max(int(index), 0), len(branches) - 1)](*seen(operands)))
     return traced_or_computed(_switch, "switch")(index, tuple(branches), operands)
 
 

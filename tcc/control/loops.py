@@ -11,6 +11,7 @@ from tcc import ops
 from tcc.control.carry import in_eager, settled, with_captures
 from tcc.control.scan import scanned
 from tcc.errors import UserError
+from tcc.frontends.numpy.eager import seen
 from tcc.frontends.numpy.operand import as_value, here
 from tcc.frontends.numpy.public import traced_or_computed
 from tcc.frontends.numpy.size import TracedSize, unwrap_size
@@ -34,8 +35,9 @@ def while_loop(cond: Carry, body: Carry, init: Any) -> Any:
     no reverse-mode gradient: where one is needed use `fori_loop` or `tcc.scan`, whose lengths are known.
     """
     if in_eager():
+        init = seen(init)
         while bool(cond(init)):
-            init = body(init)
+            init = seen(body(init))
         return init
     return traced_or_computed(_while, "while_loop")(cond, body, init)
 
@@ -91,8 +93,9 @@ def fori_loop(lo: Any, hi: Any, body: CountedBody, init: Any) -> Any:
     if in_eager():
         plain = all(isinstance(x, int) for x in (lo, hi))
         count = int if plain else np.result_type(*(x for x in (lo, hi) if not isinstance(x, int))).type
+        init = seen(init)
         for i in range(int(lo), int(hi)):
-            init = body(count(i), init)
+            init = seen(body(count(i), init))
         return init
     return traced_or_computed(_fori, "fori_loop")(lo, hi, body, init)
 

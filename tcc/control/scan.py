@@ -10,6 +10,7 @@ import numpy as np
 from tcc import ops
 from tcc.control.carry import in_eager, settled
 from tcc.errors import UserError
+from tcc.frontends.numpy.eager import seen
 from tcc.frontends.numpy.operand import Traced, as_value, here
 from tcc.frontends.numpy.public import traced_or_computed
 from tcc.frontends.numpy.size import unwrap_size
@@ -32,7 +33,7 @@ def scan(step: Step, init: Any, xs: Any = None, length: Any = None, reverse: boo
     order of ``xs``. UserError when the carry changes its type.
     """
     if in_eager():
-        return _scan_arrays(step, init, xs, length, reverse)
+        return seen(_scan_arrays(step, seen(init), xs, length, reverse))
     return traced_or_computed(_scan, "scan")(step, init, xs, length, reverse)
 
 
@@ -123,13 +124,13 @@ def _length(sizes: Sequence[Size | None], length: Any) -> Size:
 def _scan_arrays(step: Step, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[Any, Any]:
     """The same on NumPy values, step by step in Python."""
     stacks, xs_tree = flatten(xs)
-    arrays = [np.asarray(x) for x in stacks]
+    arrays = [seen(np.asarray(x)) for x in stacks]
     count = int(cast(Any, _length([a.shape[0] if a.ndim else None for a in arrays], length)))
     if count == 0:
         return _no_steps(step, init, arrays, xs_tree)
     carry, rows, tree = init, list[list[Any]](), Tree("none")
     for index in reversed(range(count)) if reverse else range(count):
-        carry, y = step(carry, unflatten(xs_tree, [a[index] for a in arrays]))
+        carry, y = seen(step(carry, unflatten(xs_tree, [a[index] for a in arrays])))
         leaves, tree = flatten(y)
         rows.append(leaves)
     ordered = rows[::-1] if reverse else rows
@@ -139,7 +140,7 @@ def _scan_arrays(step: Step, init: Any, xs: Any, length: Any, reverse: bool) -> 
 def _no_steps(step: Step, init: Any, stacks: Sequence[Any], xs_tree: Tree) -> tuple[Any, Any]:
     """``init``, and ``ys`` without elements, of the types that one step on zeros has."""
     with np.errstate(all="ignore"):
-        carry, y = step(init, unflatten(xs_tree, [np.zeros(a.shape[1:], a.dtype) for a in stacks]))
+        carry, y = step(init, unflatten(xs_tree, [seen(np.zeros(a.shape[1:], a.dtype)) for a in stacks]))
     starts, tree = flatten(init)
     kept = [np.asarray(s, np.asarray(c).dtype) for s, c in zip(starts, flatten(carry)[0], strict=True)]
     rows, ys_tree = flatten(y)

@@ -73,7 +73,7 @@ def emit(task: Task) -> list[Emitted]:
         columns.emit(row, strips)
         return [row.emitted()]
     whole = emitted(plan)
-    grain = planning.block_grain(plan, first)
+    grain = 0 if task.inside else planning.block_grain(plan, first)
     if grain and whole.is_one_reduction():
         return _split(task, plan, grain)
     return [whole.emitted()]

@@ -59,6 +59,16 @@ def upwards(x: Any) -> Any:
     return x
 
 
+def without_sums(x: Any) -> Any:
+    """The sum over a row of neighbours' sums is a group of its own, of nothing but a reduction."""
+    n, m = x.type.shape
+    for _ in range(2):
+        padded = ops.pad(x, ((1, 1), (0, 0)))
+        near = ops.add(part(padded, slice(0, n), slice(0, m)), part(padded, slice(2, n + 2), slice(0, m)))
+        x = ops.subtract(near, ops.sum(near, axis=1, keepdims=True))
+    return x
+
+
 def in_planes(x: Any) -> Any:
     """Neighbours in three dimensions."""
     for _ in range(3):
@@ -79,6 +89,7 @@ CASES: dict[str, tuple[Any, tuple[str, ...]]] = {
     "shrinking": (shrinking, ("f32[n:5.., m:5..]",)),
     "two_back": (two_back, ("f64[n:1.., m:1..]", "f64[n, m]")),
     "upwards": (upwards, ("f32[n:1.., m:1..]",)),
+    "without_sums": (without_sums, ("f32[n:1.., m:1..]",)),
     "in_planes": (in_planes, ("f32[n:1.., m:1.., k:1..]",)),
     "halves": (sweeps(3), ("bf16[n:1.., m:1..]",)),
 }
