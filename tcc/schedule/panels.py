@@ -160,11 +160,12 @@ class PanelBuilder(KernelBuilder):
             number: Size = 0
             for loop in outer:
                 number = number * loop.extent + self.outer[loop.name]
+            made_of = f", {weight.constant.layout}," if weight.constant.layout else ""
             self.decisions.append(
                 Decision(
                     "pack",
                     f"{s.node.op.name} → {s.node.results[0].type}",
-                    f"its weight laid out in panels of {columns} columns in the library",
+                    f"its weight{made_of} laid out in panels of {columns} columns in the library",
                     "the loop over the shared axes then reads it in order",
                     location=s.node.location,
                 )
