@@ -121,9 +121,15 @@ class Traced:
     def __str__(self) -> str:
         return text.to_text(self.module)
 
-    def lower(self, target: str = "native", prefix: str | None = None, weights: str = "auto") -> Lowered:
-        """The loop program for a target (``tcc targets`` lists them), or for each of several with commas."""
-        options = Options(target=target, prefix=prefix, weights=weights)
+    def lower(
+        self, target: str = "native", prefix: str | None = None, weights: str = "auto", tolerance: float = 0.0
+    ) -> Lowered:
+        """The loop program for a target (``tcc targets`` lists them), or for each of several with commas.
+
+        ``tolerance`` is the error, relative to the magnitude of the largest result, that a faster algorithm may add
+        to a convolution; with 0 it has no more than sums of products. UserError unless it is finite and ≥ 0.
+        """
+        options = Options(target=target, prefix=prefix, weights=weights, tolerance=tolerance)
         return Lowered(pipeline.schedule(self.module, options), options)
 
 
@@ -181,12 +187,18 @@ def trace(functions: Function | Iterable[Function]) -> Traced:
     return _module([(_checked(f).name, f) for f in chosen])
 
 
-def compile(functions: Function | Iterable[Function], target: str = "native", prefix: str | None = None) -> Compiled:
+def compile(
+    functions: Function | Iterable[Function],
+    target: str = "native",
+    prefix: str | None = None,
+    tolerance: float = 0.0,
+) -> Compiled:
     """One library of one or more tcc functions: ``tcc.compile(f).save("model.so")``.
 
-    Several targets make one library for all of them: ``target="x86-64-v2,x86-64-v3,x86-64-v4"``.
+    Several targets make one library for all of them: ``target="x86-64-v2,x86-64-v3,x86-64-v4"``. Convolutions may
+    be faster with a ``tolerance``, as `Traced.lower` says.
     """
-    return trace(functions).lower(target, prefix).compile()
+    return trace(functions).lower(target, prefix, tolerance=tolerance).compile()
 
 
 def _checked(item: Any) -> Function:

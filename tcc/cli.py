@@ -111,6 +111,13 @@ def cli(ctx: click.Context, debug: bool) -> None:
     show_default=True,
     help="Inside the library, in a safetensors file beside it, or (auto) beside it above 16 MB.",
 )
+@click.option(
+    "--tolerance",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Error that a faster algorithm may add to a convolution, relative to its largest result: 1e-5, for example.",
+)
 @click.option("--dump", type=click.Path(path_type=Path, file_okay=False), help="Write every stage here, numbered.")
 def compile(
     source: Path,
@@ -119,6 +126,7 @@ def compile(
     prefix: str | None,
     functions: tuple[str, ...],
     weights: str,
+    tolerance: float,
     dump: Path | None,
 ) -> None:
     """Compiles SOURCE (.py with @tcc.function, or .tcc graph text) into a library and its header.
@@ -128,9 +136,10 @@ def compile(
     tcc compile model.py -o libmodel.a --prefix model --target x86-64-v3
     tcc compile model.py -o model.so --target x86-64-v2,x86-64-v3,x86-64-v4
     tcc compile model.py -o model.ptx --target sm_90
+    tcc compile model.py -o model.so --tolerance 1e-5
     tcc compile model.py -o model.so --dump stages/
     """
-    options = pipeline.Options(target=target, prefix=prefix, weights=weights, dump=dump)
+    options = pipeline.Options(target=target, prefix=prefix, weights=weights, tolerance=tolerance, dump=dump)
     with Progress(f"compiling {source}") as progress:
         module = api.module_from_source(source, functions)
         written = pipeline.compile_to(module, output, options, progress.stage)
@@ -311,9 +320,16 @@ def _size(text: str) -> tuple[str, int]:
 @click.option("--target", default="native", show_default=True, help="What to compile for; see `tcc targets`.")
 @click.option("--function", "functions", multiple=True, help="Explain only this function (repeatable).")
 @click.option("--size", "sizes", multiple=True, metavar="NAME=N", help="A size to show figures for (repeatable).")
+@click.option("--tolerance", type=float, default=0.0, show_default=True, help="As for `tcc compile`.")
 @click.option("--no-measure", is_flag=True, help="Do not run the compiled code.")
 def explain(
-    source: Path, output: Path, target: str, functions: tuple[str, ...], sizes: tuple[str, ...], no_measure: bool
+    source: Path,
+    output: Path,
+    target: str,
+    functions: tuple[str, ...],
+    sizes: tuple[str, ...],
+    tolerance: float,
+    no_measure: bool,
 ) -> None:
     """Writes a page that shows how SOURCE becomes machine code, and why it becomes this.
 
@@ -325,7 +341,7 @@ def explain(
     tcc explain model.py -o report.html --target x86-64-v4 --size batch=4096
     """
     check_writable(output)
-    options = pipeline.Options(target=target)
+    options = pipeline.Options(target=target, tolerance=tolerance)
     with Progress(f"explaining {source}") as progress:
         module = api.module_from_source(source, functions)
         page = explain_(module, source.name, options, dict(map(_size, sizes)), not no_measure, progress.stage)

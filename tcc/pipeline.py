@@ -8,6 +8,8 @@ Each stage is named to the caller, timed, checked and, on request, written to a 
 
 from __future__ import annotations
 
+import math
+import numbers
 import os
 import tempfile
 import time
@@ -44,13 +46,27 @@ from tcc.version import VERSION
 class Options:
     """How to compile. ``target``: one, or several with commas; ``prefix`` None: the output file's stem;
     ``weights`` is auto, embed or external; ``dump`` is a folder for the stages; ``cache`` None: nothing is
-    kept."""
+    kept. ``tolerance`` is the error that a faster algorithm may add to a convolution, relative to the magnitude of
+    its largest result (`tcc.passes.minimal` says what each adds); with 0 it has no more than sums of products.
+
+    UserError unless ``tolerance`` is a finite number of at least 0.
+    """
 
     target: str = "native"
     prefix: str | None = None
     weights: str = "auto"
+    tolerance: float = 0.0
     dump: Path | None = None
     cache: Cache | None = field(default_factory=lambda: Cache(default_directory()))
+
+    def __post_init__(self) -> None:
+        given: Any = self.tolerance
+        if isinstance(given, bool) or not isinstance(given, numbers.Real) or not 0 <= float(given) < math.inf:
+            raise UserError(
+                f"compile: 'tolerance' is {given!r}",
+                why="expected the relative error that results may have: a finite number of at least 0",
+                fix="give 1e-5, for example, or 0 for the error of sums of products",
+            )
 
 
 Progress = Callable[[str], None]
@@ -162,7 +178,7 @@ def scheduled(module: Module, chosen: Sequence[Target], stages: Stages) -> Sched
     with stages.stage("trace"):
         verify(module)
     stages.dump("trace.tcc", text.to_text, module)
-    for name, change in (*passes.SIMPLIFY, *passes.DECOMPOSE):
+    for name, change in passes.in_order(stages.options.tolerance):
         with stages.stage(name):
             module = build.map_functions(module, change)
             verify(module)

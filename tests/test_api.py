@@ -68,6 +68,27 @@ def test_compile_takes_several_functions() -> None:
     np.testing.assert_allclose(compiled.layer(X), EXPECTED, rtol=1e-6)
 
 
+def test_tolerance_allows_faster_convolutions() -> None:
+    rng = np.random.default_rng(0)
+    x, k = (rng.standard_normal(shape).astype("f4") for shape in ((1, 24, 24, 16), (3, 3, 16, 16)))
+
+    @tcc.function(x="f32[1, 24, 24, 16]")
+    def convolved(x):
+        return tcc.convolution(x, k, padding="SAME")
+
+    plain, fast = (tcc.compile(convolved, tolerance=t).convolved(x) for t in (0.0, 1e-4))
+    assert np.any(plain != fast)
+    np.testing.assert_allclose(fast, plain, rtol=0, atol=1e-4 * np.abs(plain).max())
+
+
+@pytest.mark.parametrize("given", [-1e-9, float("nan"), float("inf"), "1e-4", True, None], ids=str)
+def test_wrong_tolerances_are_named(given: Any) -> None:
+    with pytest.raises(UserError, match="'tolerance' is") as raised:
+        tcc.compile(layer, tolerance=given)
+    assert "expected" in str(raised.value)
+    assert repr(given) in str(raised.value)
+
+
 def test_two_functions_of_one_name() -> None:
     with pytest.raises(UserError, match="two functions are called 'layer'"):
         tcc.compile([layer, layer])

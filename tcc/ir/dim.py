@@ -166,6 +166,8 @@ def _make(terms: Terms) -> Size:
         return 0
     if len(kept) == 1 and () in kept:
         return kept[()]
+    if len(kept) == 1:
+        return Dim(tuple(kept.items()))
     return Dim(tuple(sorted(kept.items(), key=lambda item: _order(item[0]))))
 
 
@@ -196,7 +198,9 @@ def _add(a: Size, b: Size) -> Size:
 
 
 def _scale(a: Size, factor: int) -> Size:
-    return a * factor if isinstance(a, int) else _make({m: c * factor for m, c in a.terms})
+    if isinstance(a, int):
+        return a * factor
+    return Dim(tuple((m, c * factor) for m, c in a.terms)) if factor else 0
 
 
 def _times(a: Monomial, b: Monomial) -> Monomial:

@@ -217,7 +217,8 @@ CONVOLUTION = Op(
     " spatial axes. ``padding`` is (low, high) for each; negative cuts off. ``lhs_dilation`` spreads x,"
     " ``rhs_dilation`` the kernel. In ``groups``, each part of C/groups input channels makes O/groups output channels."
     " Windows of three elements side by side are computed in tiles of two results where that is faster (Winograd's"
-    " F(2, 3), f32 and f64 only): an infinity or a nan in x then reaches all results of a tile.",
+    " F(2, 3), f32 and f64 only), of four where the compilation's tolerance allows their error (F(4, 3)): an infinity"
+    " or a nan in x then reaches all results of a tile.",
     operands=("x: int|uint|float|complex", "kernel: int|uint|float|complex"),
     infer=_type,
     form=Window("convolution", _nest),

@@ -17,7 +17,7 @@ from tcc.ir.dtype import BOOL, DType
 from tcc.ir.graph import Value
 from tcc.passes.layout_rules import LAYOUT
 from tcc.passes.rewrite import Match, Rewrite, Rule, uniform
-from tcc.passes.window_rules import WINDOWS
+from tcc.passes.window_rules import windows
 
 INTEGER = "int uint"
 EXACT = "bool int uint"
@@ -225,7 +225,14 @@ CONVERSION = (
     Rule("real(conj(x)) → real(x)", ("real", ("conj", "x")), lambda m: ops.real(m["x"]), "complex"),
 )
 
-RULES: tuple[Rule, ...] = (*ARITHMETIC, *POWERS, *CHOICE, *LOGIC, *CONVERSION, *LAYOUT, *WINDOWS)
+
+def rules(tolerance: float) -> tuple[Rule, ...]:
+    """All rows. What ``tolerance`` allows is in `tcc.pipeline.Options`."""
+    return (*ARITHMETIC, *POWERS, *CHOICE, *LOGIC, *CONVERSION, *LAYOUT, *windows(tolerance))
+
+
+RULES = rules(0.0)
+"""Those of a compilation in which nothing is said of errors."""
 
 simplify = Rewrite(RULES)
-"""The pass that applies all rules."""
+"""The pass that applies them."""

@@ -83,45 +83,55 @@ def _phases(m: Match) -> Value:
 
 _NOTHING = {"rhs_dilation": (1, 1), "groups": 1, "strides": (1, 1), "lhs_dilation": (1, 1)}
 
-WINDOWS: tuple[Rule, ...] = (
-    Rule(
-        "convolution(spread x) → its phases",
-        ("convolution", "x", "c"),
-        _phases,
-        "int uint float complex",
-        guard=_has_phases,
-        tolerance=8,
-        samples=(
-            ((3, 3, 3, 3), {**_NOTHING, "padding": ((1, 1), (0, 2)), "lhs_dilation": (2, 1)}),
-            ((3, 3, 3, 3), {**_NOTHING, "padding": ((2, 0), (1, 1)), "lhs_dilation": (3, 2)}),
-            ((4, 4, 4, 4), {**_NOTHING, "padding": ((-1, 3), (2, 1)), "lhs_dilation": (2, 3)}),
-        ),
+_PHASES = Rule(
+    "convolution(spread x) → its phases",
+    ("convolution", "x", "c"),
+    _phases,
+    "int uint float complex",
+    guard=_has_phases,
+    tolerance=8,
+    samples=(
+        ((3, 3, 3, 3), {**_NOTHING, "padding": ((1, 1), (0, 2)), "lhs_dilation": (2, 1)}),
+        ((3, 3, 3, 3), {**_NOTHING, "padding": ((2, 0), (1, 1)), "lhs_dilation": (3, 2)}),
+        ((4, 4, 4, 4), {**_NOTHING, "padding": ((-1, 3), (2, 1)), "lhs_dilation": (2, 3)}),
     ),
-    Rule(
+)
+
+# Inside of the sums there is then nothing to ask: they are plain ones, of products with a neighbourhood.
+_LAID_OUT = Rule(
+    "convolution(x, padded) → convolution(pad(x))",
+    ("convolution", "x", "k"),
+    _laid_out,
+    "int uint float complex",
+    guard=_is_padded,
+    tolerance=8,
+    samples=(
+        ((3, 3, 3, 3), {**_NOTHING, "padding": ((1, 1), (0, 2))}),
+        ((3, 3, 3, 3), {**_NOTHING, "padding": ((2, -1), (3, 1)), "strides": (2, 1)}),
+        ((2, 2, 2, 2), {**_NOTHING, "padding": ((1, 1), (1, 0)), "lhs_dilation": (2, 3)}),
+    ),
+)
+
+
+def _tiled(tiling: winograd.Tiling) -> Rule:
+    return Rule(
         "convolution(x) → products of tiles",
         ("convolution", "x", "k"),
-        winograd.tiled,
+        tiling.tiled,
         "f32 f64",
-        guard=winograd.pays,
+        guard=tiling.pays,
         tolerance=16,
         finite=True,
         samples=(
             ((3, 3, 32, 32), {**_NOTHING, "padding": ((1, 1), (0, 2))}),
             ((3, 3, 32, 32), {**_NOTHING, "padding": ((2, 1), (1, 1))}),
         ),
-    ),
-    # Inside of the sums there is then nothing to ask: they are plain ones, of products with a neighbourhood.
-    Rule(
-        "convolution(x, padded) → convolution(pad(x))",
-        ("convolution", "x", "k"),
-        _laid_out,
-        "int uint float complex",
-        guard=_is_padded,
-        tolerance=8,
-        samples=(
-            ((3, 3, 3, 3), {**_NOTHING, "padding": ((1, 1), (0, 2))}),
-            ((3, 3, 3, 3), {**_NOTHING, "padding": ((2, -1), (3, 1)), "strides": (2, 1)}),
-            ((2, 2, 2, 2), {**_NOTHING, "padding": ((1, 1), (1, 0)), "lhs_dilation": (2, 3)}),
-        ),
-    ),
-)
+    )
+
+
+def windows(tolerance: float) -> tuple[Rule, ...]:
+    """The rules, of which none adds more than ``tolerance`` to a convolution's error, relative to its largest result.
+
+    With 0 the error is no larger than that of products with each window's elements.
+    """
+    return (_PHASES, _tiled(winograd.Tiling(tolerance)), _LAID_OUT)

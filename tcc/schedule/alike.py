@@ -85,7 +85,7 @@ class _Seen:
         if isinstance(group, Chain):
             parts += tuple((tuple(map(self._axis, x.names)), x.scales) for x in group.lines)
             parts += tuple(map(self._value, group.local)), tuple(map(self._root, group.roots))
-            parts += group.turned, group.within, self._reads(group)
+            parts += group.turned, group.within, group.rows, self._reads(group)
         # The list of nodes grows while it is gone through.
         return group.kind, parts, tuple(self._described(node) for node in self.nodes)
 

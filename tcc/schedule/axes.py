@@ -153,7 +153,7 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
         elif side is not None:
             space = _square(rest, side, best, width, {*seen.taken, *(x.name for x in rest)})
         else:
-            copies = _copies(carries) if plan.reduce else 4
+            copies = _copies(carries) if plan.reduce else _independent(touches)
             space = _with_turn(rest, replace(best, lanes=width), copies, touches, bool(reduce))
             if reduce:
                 reduce = (*reduce[:-1], replace(reduce[-1], block=_block(reduce[-1].extent, SERIAL_BLOCK)))
@@ -374,6 +374,12 @@ def _partial_copies(extent: Size, width: int) -> int:
     while isinstance(extent, int) and copies > 1 and extent <= width * copies // 2:
         copies //= 2
     return copies
+
+
+def _independent(touches: Sequence[Touch]) -> int:
+    """Copies of a body without carries: one that stores many results hides latency by itself."""
+    stores = sum(t.kind == "store" for t in touches)
+    return 4 if stores <= 4 else 2 if stores <= 8 else 1
 
 
 def _copies(carries: int) -> int:

@@ -43,7 +43,7 @@ class Chain(Group):
 
     ``lines`` are axes of all ``members``, the last of them in blocks; ``local`` the values that stay inside;
     ``turned``: their rows are neighbours in memory. ``within``: how many rows of the members' products one place
-    of the last line is.
+    of the last line is. ``rows``: how many of them a block has, about.
     """
 
     members: tuple[Group, ...] = ()
@@ -51,6 +51,7 @@ class Chain(Group):
     local: tuple[Value, ...] = ()
     turned: bool = False
     within: int = 1
+    rows: int = ROWS
 
     @property
     def parts(self) -> tuple[Group, ...]:
@@ -178,12 +179,30 @@ class _Finder:
             if not isinstance(extent, int) or chain.within * extent > ROWS or not self._alike(chain, outer, inner):
                 break
             chain = replace(chain, lines=(*before, outer), within=chain.within * extent)
+        if chain.within > 1:
+            chain = replace(chain, rows=self._rows(chain))
         first, last = chain.members[0].roots[0].node, chain.members[-1].roots[0].node
         subject = f"{first.op.name} … {last.op.name}"
         reason = "each row of what lies between is made and read on its own, and a block of them stays in the cache"
         choice = f"a block of rows of {chain.extents()[-1]} at a time"
         chain.decisions.append(Decision("fuse", subject, choice, reason))
         return chain
+
+    def _rows(self, chain: Chain) -> int:
+        """Rows of a block: so many that half of the second cache that shared operands leave holds what is between
+        the members. Operands that fill the cache are read from the next one with any block."""
+        rows = dim.product(chain.extents()) * chain.within
+        between: Size = 0
+        for value in chain.local:
+            between = between + value.type.size * value.type.dtype.bytes
+        widest = max(value.type.dtype.bytes for value in chain.local)
+        shared = self._read_again(chain) * widest
+        if not isinstance(rows, int) or not isinstance(between, int) or not isinstance(shared, int):
+            return ROWS
+        left = self.facts.l2 - shared
+        if left < self.facts.l2 // 4:
+            return ROWS
+        return min(ROWS, left // 2 * rows // max(1, between))
 
     def _alike(self, chain: Chain, outer: Line, inner: Line) -> bool:
         """Whether what is read depends on both lines or on neither."""

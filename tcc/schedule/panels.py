@@ -173,7 +173,10 @@ class PanelBuilder(KernelBuilder):
             number: Size = 0
             for loop in outer:
                 number = number * loop.extent + self.outer[loop.name]
-            operand, where = ("weight", "in the library") if weight else ("right operand", "before the loop around")
+            operand, where = "right operand", "before the loop around"
+            if weight is not None:
+                made_of = f", {weight.constant.layout}," if weight.constant.layout else ""
+                operand, where = f"weight{made_of}", "in the library"
             self.decisions.append(
                 Decision(
                     "pack",

@@ -21,6 +21,8 @@ from tcc.schedule.nests import Placeholders, axes_of, piece_element, pieces_of, 
 from tcc.schedule.survey import Survey
 
 MOST_ROOTS = 16
+MOST_PIECES = 36
+"""Pieces of one value that share a kernel: made of the same elements, which are then read once."""
 _OTHERS = "others read it"
 
 
@@ -282,7 +284,7 @@ class _Grouper:
             leaves = -1 if in_turn else leaves
             made = shared.get((extents[k], leaves)) if leaves else None
             choice = "by the kernel of another one"
-            if made is None or len(made.roots) >= MOST_ROOTS:
+            if made is None or len(made.roots) >= MOST_PIECES:
                 choice = "a kernel of its own"
                 made = Group("row", self.new_axes(extents[k]))
                 shared[extents[k], leaves] = made

@@ -63,7 +63,7 @@ class _Strips(Joint):
     def _rows(self) -> int:
         """Rows of a block: whole tiles of a product."""
         if self.chain.within > 1:
-            return max(1, ROWS // self.chain.within)
+            return max(1, self.chain.rows // self.chain.within)
         facts = self.task.facts
         wide = facts.lanes(F32) * (3 if facts.registers >= 32 else 2)
         return wide * -(-ROWS // wide)

@@ -115,6 +115,14 @@ def test_unknown_target_and_ending(tmp_path: Path, golden: Callable[[str], Calla
     golden("golden/ending.txt")(is_a_message(done, tmp_path))
 
 
+def test_wrong_tolerance(tmp_path: Path, golden: Callable[[str], Callable[[str], None]]) -> None:
+    (tmp_path / "model.py").write_text(MODEL)
+    done = tcc("compile", "model.py", "-o", "m.so", "--tolerance", "-1", folder=tmp_path)
+    golden("golden/tolerance.txt")(is_a_message(done, tmp_path))
+    done = tcc("explain", "model.py", "-o", "m.html", "--tolerance", "some", folder=tmp_path)
+    assert "not a valid float" in is_a_message(done, tmp_path, status=2)
+
+
 @pytest.mark.parametrize(
     ("case", "array"),
     [

@@ -15,7 +15,7 @@ from tcc.ir.dtype import F64
 from tcc.ir.graph import Graph, Node, Value
 from tcc.ir.op import DERIVED
 from tcc.ir.types import TensorType
-from tcc.passes import DECOMPOSE, SIMPLIFY
+from tcc.passes import in_order
 from tcc.passes.batch import batch
 from tcc.passes.differentiate import value_and_gradient, vjp
 
@@ -38,7 +38,7 @@ def check(graph: Graph, inputs: Sequence[np.ndarray], wrt: Sequence[int] | None 
     pulled = value_and_gradient(graph, positions)
     verify.verify_graph(pulled)
     plain = interpret.run_graph(pulled, inputs)
-    for _, change in (*SIMPLIFY, *DECOMPOSE):
+    for _, change in in_order():
         pulled = change(pulled)
         verify.verify_graph(pulled)
     found = interpret.run_graph(pulled, inputs)

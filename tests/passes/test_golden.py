@@ -11,7 +11,7 @@ from tcc.ir import dim, verify
 from tcc.ir.graph import Graph
 from tcc.ir.parse import parse_graph
 from tcc.ir.text import to_text
-from tcc.passes import DECOMPOSE
+from tcc.passes import in_order
 from tcc.passes.batch import batch
 from tcc.passes.differentiate import value_and_gradient
 from tcc.passes.validate import Pass, validated
@@ -29,7 +29,7 @@ def batched(graph: Graph) -> Graph:
     return batch(graph, [True] + [False] * (len(graph.inputs) - 1), dim.symbol("batch"))
 
 
-PASSES: dict[str, Pass] = {name: validated(name, change, ulps=4) for name, change in DECOMPOSE}
+PASSES: dict[str, Pass] = {name: validated(name, change, ulps=4) for name, change in in_order()}
 PASSES |= {"gradient": gradient, "batch": batched}
 
 

@@ -99,6 +99,16 @@ def test_blocks_are_of_rows_of_tiles_where_a_row_is_short() -> None:
     assert "12*block0" in to_text(program)
 
 
+def test_blocks_leave_room_for_the_kernel_in_the_second_cache() -> None:
+    k = weight(3, 3, 16, 16)
+    for l2, rows in ((1 << 20, 7), (1 << 17, 2), (1 << 16, 1)):
+        facts = Facts(32, 16, l2=l2)
+        program = scheduled(lambda x: ops.convolution(x, k, padding="SAME"), "f32[3, 18, 18, 16]", facts=facts)
+        assert len(program.kernels) == 1
+        # Three images of nine rows of tiles.
+        assert f"for u0 in 0..{3 * -(-9 // rows)} parallel" in to_text(program)
+
+
 def test_a_single_block_is_not_left_to_one_worker() -> None:
     k = weight(3, 3, 96, 96)
     module = map_functions(module_of(lambda x: ops.convolution(x, k, padding="SAME"), ["f32[1, 14, 16, 96]"]), simplify)
@@ -118,6 +128,15 @@ def test_sums_of_the_same_elements_are_stored_together() -> None:
 
     (kernel,) = scheduled(layer, "f32[5, 40]").kernels
     assert to_text(kernel).count("exp(") == 1
+
+
+@pytest.mark.parametrize(("results", "copies"), [(4, " copies 4"), (8, " copies 2"), (12, "")])
+def test_bodies_of_many_results_hide_latency_without_copies(results: int, copies: str) -> None:
+    def layer(x: Value) -> Value:
+        return ops.stack([ops.add(ops.exp(x), float(k)) for k in range(results)])
+
+    (kernel,) = scheduled(layer, "f32[5, 40]").kernels
+    assert f"for i0 in 0..200 lanes 8{copies}  @" in to_text(kernel)
 
 
 def test_unlike_pieces_are_stored_apart() -> None:
