@@ -8,8 +8,8 @@ from tcc.ir import dtype as dt
 from tcc.lowering.lanes import Lanes
 
 # Compare and select is one instruction each, and one together where what is selected was compared; `arith.maximumf`
-# takes five, `maxnumf` three. A nan of our own keeps both selects from being merged into one of two comparisons. What is
-# asked whether it is nan is the constant, or the newer of two parts of a reduction.
+# takes five, `maxnumf` three. A nan of our own keeps both selects from being merged into one of two comparisons.
+# What is asked whether it is nan is the constant, or the newer of two parts of a reduction.
 
 
 def maximum(x: Lanes, y: Lanes) -> Lanes:

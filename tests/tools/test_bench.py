@@ -182,6 +182,7 @@ class TestOperands:
             assert all(np.array_equal(before[n], after[n]) for n in before)
         inputs, weights, results, references = operands.read(str(path))
         assert [r.dtype for r in results] == [np.float32, np.float32]
+        assert not any(a.ctypes.data % operands.LINE for a in (*inputs.values(), *weights.values(), *results))
         prepared = NumPy().prepare(by_name("tiny layer"), inputs, weights, results)
         prepared.call()
         assert all(error(f, r) < 1e-5 for f, r in zip(leaves(prepared.results()), references, strict=True))

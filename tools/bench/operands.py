@@ -14,6 +14,8 @@ from tools.bench.workload import Array, Workload, leaves, widened
 
 Operands = tuple[dict[str, Array], dict[str, Array], list[Array], list[Array]]
 _BF16 = np.dtype(ml_dtypes.bfloat16)
+LINE = 64
+"""Bytes of a cache line."""
 
 
 def drawn(workload: Workload) -> Operands:
@@ -56,13 +58,24 @@ def _plain(array: Array) -> Array:
     return array.view(np.uint16) if array.dtype == _BF16 else array
 
 
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An empty array that begins with a cache line, as those of most libraries and allocators do: NumPy's large ones
+    begin 16 bytes after one, so that each access of a whole line is two."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    room = np.empty(size + LINE, np.uint8)
+    start = -room.ctypes.data % LINE
+    return room[start : start + size].view(dtype).reshape(shape)
+
+
 def read(path: str) -> Operands:
-    """What `write` wrote; the arrays like the results are empty ones."""
+    """What `write` wrote; the arrays like the results are empty ones. All begin with a cache line."""
     parts: dict[str, dict[str, Array]] = {"i": {}, "w": {}, "r": {}, "f": {}}
     with np.load(path) as arrays:
         for key in arrays.files:
             part, name, kind = key.split(":")
-            array: Array = arrays[key]
+            stored: Array = arrays[key]
+            array = aligned(stored.shape, stored.dtype)
+            array[...] = stored
             parts[part][name] = array.view(_BF16) if kind else array
-    results = [np.empty(a.shape[:-1], a.dtype) for a in parts["r"].values()]
+    results = [aligned(a.shape[:-1], a.dtype) for a in parts["r"].values()]
     return parts["i"], parts["w"], results, list(parts["f"].values())
