@@ -127,6 +127,9 @@ class PanelBuilder(KernelBuilder):
             few = [] if isinstance(self.m, int) else [apply("le", Position(I64, self.m), Const(I64, rows))]
             for s in product.sums:
                 strides = [s.right.stride(x) or 0 for x in product.shared]
+                if strides == [self.n] and self.left == self.n:
+                    # The block is all columns, one row behind the other: it is a panel already.
+                    continue
                 span = dim.maximum(0, *(n * x.extent for n, x in zip(strides, product.shared, strict=True)))
                 if isinstance(span, int):
                     if span > PACKED_SPAN:
