@@ -95,12 +95,12 @@ REMARKS = "## What limits the slower ones"
 
 _METHOD = """How it is measured: every library runs the same program in a process of its own, pinned to the same
 processor (with two threads: both). Results are checked first against NumPy in f64; a wrong result disqualifies. Then
-samples of all libraries take turns, the others being stopped meanwhile, and the median counts: processor time per
-call with one thread, wall time with two. Results go into the caller's arrays where the library can (all but those
-marked `*`, which allocate theirs on every call); all of these begin with a cache line. Images are NHWC for tcc, NumPy
-and JAX, NCHW for the others. Weights are known at preparation. `×` is the best peer's time over tcc's: above 1 tcc is faster. `limit` is the share of what
-the core could do at most, by arithmetic or by bytes that must move, a transcendental counted as 20 flops. The columns
-after it are each peer's time over tcc's."""
+samples of all libraries take turns, the others being stopped meanwhile, and the median counts: processor time per call
+with one thread, wall time with two. Results go into the caller's arrays where the library can (all but those marked
+`*`, which allocate theirs on every call); all of these begin with a cache line. Images are NHWC for tcc, NumPy and JAX,
+NCHW for the others. Weights are known at preparation. `×` is the best peer's time over tcc's: above 1 tcc is faster.
+`limit` is the share of what the core could do at most, by arithmetic or by bytes that must move, a transcendental
+counted as 20 flops. The columns after it are each peer's time over tcc's."""
 
 COUNTS = """Counted by `make bench-counts` on {date}: instructions of one call with one thread, after warm ones,
 of workloads that were behind; those outside the Python interpreter, and all, less those of an empty call. `~` is
