@@ -148,7 +148,7 @@ class Tiles(PanelBuilder):
             axis = self.fresh("t")
             self.open(OpenLoop(axis, 0, last - first, location=self.at))
             t = first + dim.axis(axis, self.tiles)
-        self.row = self.size(t * self.low + dim.minimum(t, self.extra), "row", 0, dim.maximum(self.m - 1, 0))
+        self.row = self.size(t * self.low + dim.minimum(t, self.extra), "row", 0, self._last_row(self.low))
         higher = dim.minimum(1, dim.maximum(0, self.extra - t)) if self.extra != 0 else 0
         height = self.size(self.low + higher, "height", 1, product.height)
         self.above: Size = 0 if self.at_once == product.steps else (t - first) * product.height
@@ -158,6 +158,10 @@ class Tiles(PanelBuilder):
             self._epilogue(height)
         if looped:
             self.close()
+
+    def _last_row(self, height: Size) -> Size:
+        """The last row that a tile of a height begins with."""
+        return dim.maximum(0, self.m - (height if isinstance(self.m, int) else 1))
 
     def _sums(self, height: Size, direct: bool) -> None:
         """The sums of a tile of rows."""
@@ -201,11 +205,15 @@ class Tiles(PanelBuilder):
         panel = 0 if direct else self.rights[0].columns // product.lanes
         panels = vectors // panel if 0 < panel < vectors else 1
         vectors //= panels
+        row = self.row
+        if height != self.low and isinstance(row, dim.Dim):
+            # Of tiles of this height it is known that all of their rows exist.
+            row = self.chosen(Position(I64, row), self.at, "row", 0, self._last_row(height))
         i = self.into("i", height, 1, height)
         number = self.into("panel", panels, 1, panels) if panels > 1 else 0
         within = self.into("j", vectors * product.lanes, product.lanes, vectors)
         j = number * (vectors * product.lanes) + within
-        self.put_row(self.row + i)
+        self.put_row(row + i)
         self.put_at(product.columns, self.start + j)
         apart = any(p is None for p in self.lefts) or direct
         first = self.done if self.constants or self.prepared else 0
