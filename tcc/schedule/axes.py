@@ -140,7 +140,7 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
     elif best in reduce:
         rest = tuple(x for x in reduce if x is not best)
         copies = _partial_copies(best.extent, width)
-        reduce = (*rest, replace(best, lanes=width, copies=copies, block=_block(best.extent, BLOCK)))
+        reduce = (*rest, replace(best, lanes=width, copies=copies, block=block_of(best.extent, BLOCK)))
         if fused and not rows_kept:
             rows = max(1, facts.registers // 2 // copies // fused)
             space = _with_rows(space, best, rows, touches)
@@ -156,7 +156,7 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
             copies = _copies(carries) if plan.reduce else _independent(touches)
             space = _with_turn(rest, replace(best, lanes=width), copies, touches, bool(reduce))
             if reduce:
-                reduce = (*reduce[:-1], replace(reduce[-1], block=_block(reduce[-1].extent, SERIAL_BLOCK)))
+                reduce = (*reduce[:-1], replace(reduce[-1], block=block_of(reduce[-1].extent, SERIAL_BLOCK)))
     chosen = Plan(parallel(space, reduce, element_cost(seen)), reduce, plan.unrolled)
     seen.decisions += decisions(chosen, element_cost(seen))
     return chosen
@@ -362,7 +362,7 @@ def _square(
     return (*before, tiles, replace(side, copies=width), replace(inner, tile=TILE, outer=name))
 
 
-def _block(extent: Size, block: int) -> int:
+def block_of(extent: Size, block: int) -> int:
     """The block size, or 0 where the extent is known to be within one block."""
     upper = dim.bounds(extent)[1]
     return block if upper is None or upper > block else 0

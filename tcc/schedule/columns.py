@@ -7,8 +7,9 @@ bytes from each of many pages, and wait for one addition after the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tcc.ir import dim
@@ -22,14 +23,17 @@ from tcc.schedule.decision import Decision
 from tcc.schedule.program import Alloc, Buffer, Load, Serial, Store
 
 if TYPE_CHECKING:
+    from tcc.schedule.element import Emitted
     from tcc.schedule.row import Row, Running
 
 
 ROWS = 8
 """Rows combined as a tree before they are combined with what was there, in the order of the rows."""
-STRIP = 8 << 10
+STRIP = 16 << 10
 """Bytes of each row that one strip of columns has at most: whole pages, so that `ROWS` of them are `ROWS` long
 streams. All rows of results are twice that at most: the first cache."""
+UNITS = 4
+"""Strips that are too few to be shared among workers: half as wide ones are, or their blocks of rows."""
 
 
 def repeats(plan: Plan, row: Row) -> bool:
@@ -39,8 +43,17 @@ def repeats(plan: Plan, row: Row) -> bool:
     return any(coefficient(t.index, x.name) == 0 for t in along for x in around if x is not None and x.extent != 1)
 
 
-def planned(plan: Plan, row: Row) -> Plan | None:
-    """The plan with the lanes' loop cut into strips; None where the lanes run along the reduced axis."""
+@dataclass(frozen=True)
+class Strips:
+    """The plan with the lanes' loop cut into strips. ``blocks``: that of a kernel which combines the rows of each
+    block, for another one to combine those of all blocks."""
+
+    plan: Plan
+    blocks: Plan | None = None
+
+
+def planned(plan: Plan, row: Row) -> Strips | None:
+    """The strips of a plan; None where the lanes run along the reduced axis."""
     if not plan.space or plan.space[-1].lanes == 1 or plan.unrolled or len(plan.reduce) != 1:
         return None
     *around, lanes = (replace(x, mapping=Serial()) for x in plan.space)
@@ -49,14 +62,26 @@ def planned(plan: Plan, row: Row) -> Plan | None:
     if lanes.tile or (isinstance(reduce.extent, int) and reduce.extent < 2 * ROWS):
         return None
     values = [(row.items[r.node].nest, d) for r in row.running(0) for d in row.dtypes(r.node)]
-    rounds = any(d.is_float or d.is_complex for nest, d in values if nest and nest.combine in ("add", "mul"))
-    reduce = replace(reduce, block=reduce.block if rounds else 0, copies=ROWS)
+    rounds = any(d.is_inexact for nest, d in values if nest and nest.combine in ("add", "mul"))
+    ordered = any(COMBINES[nest.combine].later for nest, _ in values if nest)
+    block = planning.block_of(reduce.extent, planning.SERIAL_BLOCK)
+    reduce = replace(reduce, block=block if rounds else 0, copies=ROWS)
     rows = sum(d.bytes for _, d in values) * (2 if reduce.block else 1)
     width = min(STRIP // max(d.bytes for _, d in values), 2 * STRIP // rows) // lanes.lanes * lanes.lanes
-    name = f"{lanes.name}_strip"
-    while name in row.taken:
-        name += "_"
-    strips = PlanLoop(name, dim.ceildiv(lanes.extent, width), ())
+    cost = planning.element_cost(row)
+    units = dim.product([dim.ceildiv(lanes.extent, width), *(x.extent for x in around)])
+    work = units * width * reduce.extent * cost
+    few = isinstance(units, int) and units < UNITS and isinstance(work, int) and work >= 2 * planning.WORK
+    blocks: PlanLoop | None = None
+    if few and not row.task.inside and block and not ordered:
+        count = dim.ceildiv(reduce.extent, block)
+        if isinstance(units, int) and isinstance(count, int) and units * count >= UNITS:
+            blocks = PlanLoop(row.fresh("block"), count, ())
+            reduce = replace(reduce, block=block)
+    if few and blocks is None:
+        width = max(lanes.lanes, width // 2 // lanes.lanes * lanes.lanes)
+    strips = PlanLoop(row.fresh(f"{lanes.name}_strip"), dim.ceildiv(lanes.extent, width), ())
+    name = strips.name
     lanes = replace(lanes, copies=max(1, lanes.copies // 2), tile=width, outer=name)
     row.decisions.append(
         Decision(
@@ -66,13 +91,27 @@ def planned(plan: Plan, row: Row) -> Plan | None:
             "each row is one stream, and the results stay in the first cache",
         )
     )
-    space = planning.parallel((*around, strips, lanes), (reduce,), planning.element_cost(row))
-    return Plan(space, (reduce,))
+    if blocks is None:
+        return Strips(Plan(planning.parallel((*around, strips, lanes), (reduce,), cost), (reduce,)))
+    inner = replace(reduce, extent=reduce.block)
+    shared = Plan(planning.parallel((*around, strips, blocks, lanes), (inner,), cost), (reduce,))
+    rest = planning.parallel((*around, strips, lanes), (replace(reduce, extent=blocks.extent),), cost)
+    return Strips(Plan(rest, (reduce,)), shared)
 
 
-def emit(row: Row, plan: Plan) -> None:
-    """Fills a kernel of independent reductions, of which only the results are stored."""
-    _Columns(row, plan).emit()
+def emit(kernel: Callable[[Plan], Row], strips: Strips) -> list[Emitted]:
+    """The kernel, or both, of independent reductions of which only the results are stored.
+
+    The results of both are those of one, bit by bit, since the blocks are the same.
+    """
+    total = kernel(strips.plan)
+    if strips.blocks is None:
+        _Columns(total, strips.plan).emit()
+        return [total.emitted()]
+    blocks = kernel(strips.blocks)
+    partials = _Columns(blocks, strips.blocks).emit_blocks()
+    _Columns(total, strips.plan).emit(partials)
+    return [replace(blocks.emitted(), temporaries=tuple(chain.from_iterable(partials))), total.emitted()]
 
 
 class _Columns:
@@ -84,12 +123,61 @@ class _Columns:
         self.running = row.running(0)
         self.dtypes = [row.dtypes(r.node) for r in self.running]
 
-    def emit(self) -> None:
+    def emit_blocks(self) -> list[list[Buffer]]:
+        """A block's rows combined, to one buffer for each carried value."""
+        row = self.row
+        for loop in self.around:
+            row.open(opened(loop, self.at))
+        (block,) = [x for x in self.around if not x.axes and x.name != self.lanes.outer]
+        start = self.reduce.block * block.symbol
+        rows = self._rows_of_results()
+        self._start(rows)
+        self._combine_rows(rows, start, dim.minimum(start + self.reduce.block, self.reduce.extent))
+        self._open()
+        partials: list[list[Buffer]] = []
+        for k, (names, dtypes) in enumerate(zip(rows, self.dtypes, strict=True)):
+            partials.append([])
+            for name, dtype, value in zip(names, dtypes, self._load(names, k), strict=True):
+                buffer = Buffer(f"{name}_blocks", dtype, self._of_block(block.extent), "arena")
+                partials[-1].append(buffer)
+                row.touch_buffer(buffer.name, dtype, "write")
+                row.add(Store(buffer.name, self._of_block(block.symbol), value, location=self.at))
+        for _ in range(1 + len(self.around)):
+            row.close()
+        return partials
+
+    def _of_block(self, block: Size) -> Size:
+        """The place of the element at hand in a buffer of all blocks' rows; that of the first one after them for
+        their number."""
+        index = block
+        for loop in sorted((x for x in (*self.around, self.lanes) if x.axes), key=lambda x: x.name):
+            index = index * loop.extent
+            if isinstance(block, dim.Dim):
+                index = index + loop.symbol
+        return index
+
+    def emit(self, partials: Sequence[Sequence[Buffer]] = ()) -> None:
+        """The results; of blocks' ``partials``, if these are given."""
         row = self.row
         for loop in self.around:
             row.open(opened(loop, self.at))
         results = self._rows_of_results()
-        if self.reduce.block:
+        if partials:
+            self._start(results)
+            block, count = row.fresh("block"), dim.ceildiv(self.reduce.extent, self.reduce.block)
+            row.open(OpenLoop(block, 0, count, location=self.at))
+            self._open()
+            at = self._of_block(dim.axis(block, count))
+            loads: list[list[Expr]] = []
+            for buffers in partials:
+                loads.append([])
+                for b in buffers:
+                    row.touch_buffer(b.name, b.dtype, "read")
+                    loads[-1].append(row.new_let(Load(b.dtype, b.name, at, None, self.at), self.at))
+            self._combine(results, loads)
+            row.close()
+            row.close()
+        elif self.reduce.block:
             block = row.fresh("block")
             count = dim.ceildiv(self.reduce.extent, self.reduce.block)
             partial = self._rows_of_results()

@@ -69,9 +69,7 @@ def emit(task: Task) -> list[Emitted]:
     one = not task.facts.threads and first.is_one_reduction() and not (fused and columns.repeats(plan, first))
     strips = columns.planned(plan, first) if one else None
     if strips is not None:
-        row = Row(task, strips)
-        columns.emit(row, strips)
-        return [row.emitted()]
+        return columns.emit(lambda plan: Row(task, plan), strips)
     whole = emitted(plan)
     grain = 0 if task.inside else planning.block_grain(plan, first)
     if grain and whole.is_one_reduction():
