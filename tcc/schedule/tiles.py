@@ -207,8 +207,10 @@ class Tiles(PanelBuilder):
         vectors //= panels
         row = self.row
         if height != self.low and isinstance(row, dim.Dim):
-            # Of tiles of this height it is known that all of their rows exist.
+            # Of tiles of this height, here, it is known that all of their rows exist.
+            floor, self.floor = self.floor, len(self.scopes) - 1
             row = self.chosen(Position(I64, row), self.at, "row", 0, self._last_row(height))
+            self.floor = floor
         i = self.into("i", height, 1, height)
         number = self.into("panel", panels, 1, panels) if panels > 1 else 0
         within = self.into("j", vectors * product.lanes, product.lanes, vectors)
