@@ -32,6 +32,7 @@ from tcc.schedule.group import Root, plain_axes
 from tcc.schedule.inline import RECOMPUTE
 from tcc.schedule.nests import piece_element, pieces_of
 from tcc.schedule.program import Alloc, Buffer, Carry, Load, Parallel, Position, Store
+from tcc.schedule.streamed import Streamed, fits
 from tcc.schedule.tiles import Tiles
 from tcc.schedule.word_tiles import WordTiles
 
@@ -61,7 +62,8 @@ def emit(task: Task) -> list[Emitted]:
         first = emitted(plan)
     tiled = None if task.facts.threads else _tiled(task, plan, first)
     if tiled is not None:
-        return (Tiles if tiled.words is None else WordTiles)(task, tiled).emit()
+        kind = WordTiles if tiled.words is not None else Streamed if fits(task, tiled) else Tiles
+        return kind(task, tiled).emit()
     if task.facts.threads:
         plan = grid.choose(plan, first, task.facts, fused)
     else:
