@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import I32, I64, U32, DType
 from tcc.ir.scalar import Apply, Const, Expr, Name, apply
-from tcc.schedule.axes import PlanLoop
+from tcc.schedule.axes import WORK, PlanLoop
 from tcc.schedule.contract import Product, Sum
 from tcc.schedule.decision import Decision
-from tcc.schedule.element import Task
+from tcc.schedule.element import Emitted, Task
 from tcc.schedule.packing import Operand, Panel
-from tcc.schedule.program import Alloc, Buffer, Carry, Load, Position, Store
+from tcc.schedule.program import Alloc, Buffer, Carry, Load, Parallel, Position, Store
 from tcc.schedule.tiles import Tiles
 
 
@@ -25,6 +26,9 @@ class WordTiles(Tiles):
         assert product.words is not None
         self.words = words = product.words
         self.excesses: list[str] = []
+        # Each block of columns needs what flipping adds to each row: it is made before where there are several.
+        several = not isinstance(self.n, int) or self.n > self.wide
+        self.beside = several and not task.inside and all(map(product.reads_left, product.sums))
         self.decisions.append(
             Decision(
                 "pack",
@@ -103,12 +107,21 @@ class WordTiles(Tiles):
 
     # --- panels ---------------------------------------------------------------------------------------
 
+    def emit(self) -> list[Emitted]:
+        (products,) = super().emit()
+        if not self.beside or not self.excesses:
+            return [products]
+        return [type(self)(self.task, self.product).excess(self.excesses), products]
+
     def left_panel(self, s: Sum) -> Panel | None:
         product, words = self.product, self.words
         if words.flipped:
             name = self.fresh("excess")
             self.excesses.append(name)
-            self.add(Alloc(Buffer(name, I32, product.height, "scratch")))
+            if self.beside:
+                self.touch_buffer(name, I32, "read")
+            else:
+                self.add(Alloc(Buffer(name, I32, product.height, "scratch")))
         if product.reads_left(s):
             return None
         name = self.fresh("rows")
@@ -148,27 +161,51 @@ class WordTiles(Tiles):
     # --- tiles ----------------------------------------------------------------------------------------
 
     def before_tile(self, height: Size) -> None:
-        """Stores what flipping adds to each row's sums, with its sign changed."""
-        product = self.product
-        for which, name in enumerate(self.excesses):
-            panel = self.lefts[which]
+        """Stores what flipping adds to each row's sums, unless that is known."""
+        for which, name in enumerate(() if self.beside else self.excesses):
             i = self.into("i", height)
             self.put_row(self.row + i)
-            k, loops = self._steps(product.shared if panel is None else (), product.lanes, 2)
-            word = self.left_factor(which, k, i)[0]
-            value = self.bound(self.words.excess(word))
-            for loop in reversed(loops):
-                total = self.fresh("r")
-                loop.carries.append(Carry((total,), (I32,), (Const(I32, 0),), (value,), "add", location=self.at))
-                value = Name(I32, total)
-                self.close()
-            self.add(Store(name, i, self.bound(apply("neg", value)), location=self.at))
+            self._store_excess(which, name, i, i)
             self.close()
+
+    def _store_excess(self, which: int, name: str, i: Size, place: Size) -> None:
+        """Stores what flipping adds to the sums of the row at hand, row ``i`` of a tile, with its sign changed."""
+        k, loops = self._steps(self.product.shared if self.lefts[which] is None else (), self.product.lanes, 2)
+        value = self.bound(self.words.excess(self.left_factor(which, k, i)[0]))
+        for loop in reversed(loops):
+            total = self.fresh("r")
+            loop.carries.append(Carry((total,), (I32,), (Const(I32, 0),), (value,), "add", location=self.at))
+            value = Name(I32, total)
+            self.close()
+        self.add(Store(name, place, self.bound(apply("neg", value)), location=self.at))
+
+    def excess(self, names: Sequence[str]) -> Emitted:
+        """The kernel that stores what flipping adds to the sums of all rows."""
+        product = self.product
+        self.lefts = [None for _ in product.sums]
+        self.taken.update(names)
+        count = dim.product([*(x.extent for x in product.outer), self.m])
+        row = self.into("u", count, mapping=Parallel(1 + dim.floordiv(WORK, 1 + product.steps)))
+        i, rest = self.digit(row, self.m, self.at, "row", not product.outer)
+        for k, loop in enumerate(reversed(product.outer)):
+            value, rest = self.digit(rest, loop.extent, self.at, "at", k == len(product.outer) - 1)
+            self.put_at(loop, value)
+        self.put_row(i)
+        for which, name in enumerate(names):
+            self.touch_buffer(name, I32, "write")
+            self._store_excess(which, name, i, row)
+        self.close()
+        return replace(self.emitted(), temporaries=tuple(Buffer(n, I32, count, "arena") for n in names))
 
     def initial(self, which: int, i: Size, j: Size) -> tuple[Expr, ...]:
         if not self.excesses:
             return super().initial(which, i, j)
-        return (self.bound(Load(I32, self.excesses[which], i)),)
+        if not self.beside:
+            return (self.bound(Load(I32, self.excesses[which], i)),)
+        number: Size = 0
+        for loop in self.product.outer:
+            number = number * loop.extent + self.outer[loop.name]
+        return (self.bound(Load(I32, self.excesses[which], number * self.m + self.row + i)),)
 
     def left_factor(self, which: int, k: Size, i: Size) -> tuple[Expr, ...]:
         panel, s = self.lefts[which], self.product.sums[which]
