@@ -71,7 +71,7 @@ def planned(plan: Plan, row: Row) -> Strips | None:
     cost = planning.element_cost(row)
     units = dim.product([dim.ceildiv(lanes.extent, width), *(x.extent for x in around)])
     work = units * width * reduce.extent * cost
-    few = isinstance(units, int) and units < UNITS and isinstance(work, int) and work >= 2 * planning.WORK
+    few = not (isinstance(units, int) and units >= UNITS) and not (isinstance(work, int) and work < 2 * planning.WORK)
     blocks: PlanLoop | None = None
     if few and not row.task.inside and block and not ordered:
         count = dim.ceildiv(reduce.extent, block)

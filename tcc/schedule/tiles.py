@@ -148,7 +148,8 @@ class Tiles(PanelBuilder):
             axis = self.fresh("t")
             self.open(OpenLoop(axis, 0, last - first, location=self.at))
             t = first + dim.axis(axis, self.tiles)
-        self.row = self.size(t * self.low + dim.minimum(t, self.extra), "row", 0, self._last_row(self.low))
+        least = self.low if isinstance(self.m, int) else 1
+        self.row = self.size(t * self.low + dim.minimum(t, self.extra), "row", 0, self._last_row(least))
         higher = dim.minimum(1, dim.maximum(0, self.extra - t)) if self.extra != 0 else 0
         height = self.size(self.low + higher, "height", 1, product.height)
         self.above: Size = 0 if self.at_once == product.steps else (t - first) * product.height
@@ -161,7 +162,7 @@ class Tiles(PanelBuilder):
 
     def _last_row(self, height: Size) -> Size:
         """The last row that a tile of a height begins with."""
-        return dim.maximum(0, self.m - (height if isinstance(self.m, int) else 1))
+        return dim.maximum(0, self.m - height)
 
     def _sums(self, height: Size, direct: bool) -> None:
         """The sums of a tile of rows."""
