@@ -138,23 +138,25 @@ class _Columns:
         for k, (names, dtypes) in enumerate(zip(rows, self.dtypes, strict=True)):
             partials.append([])
             for name, dtype, value in zip(names, dtypes, self._load(names, k), strict=True):
-                buffer = Buffer(f"{name}_blocks", dtype, self._of_block(block.extent), "arena")
+                size = block.extent * dim.product(x.extent for x in self._places)
+                buffer = Buffer(f"{name}_blocks", dtype, size, "arena")
                 partials[-1].append(buffer)
                 row.touch_buffer(buffer.name, dtype, "write")
-                row.add(Store(buffer.name, self._of_block(block.symbol), value, location=self.at))
+                row.add(Store(buffer.name, self._in_blocks(block.symbol), value, location=self.at))
         for _ in range(1 + len(self.around)):
             row.close()
         return partials
 
-    def _of_block(self, block: Size) -> Size:
-        """The place of the element at hand in a buffer of all blocks' rows; that of the first one after them for
-        their number."""
-        index = block
-        for loop in sorted((x for x in (*self.around, self.lanes) if x.axes), key=lambda x: x.name):
-            index = index * loop.extent
-            if isinstance(block, dim.Dim):
-                index = index + loop.symbol
-        return index
+    @property
+    def _places(self) -> list[PlanLoop]:
+        """The loops over results, in one order whichever of them is shared."""
+        return sorted((x for x in (*self.around, self.lanes) if x.axes), key=lambda x: x.name)
+
+    def _in_blocks(self, block: Size) -> Size:
+        """The place of a block's element at hand in a buffer of all blocks' rows."""
+        for loop in self._places:
+            block = block * loop.extent + loop.symbol
+        return block
 
     def emit(self, partials: Sequence[Sequence[Buffer]] = ()) -> None:
         """The results; of blocks' ``partials``, if these are given."""
@@ -167,7 +169,7 @@ class _Columns:
             block, count = row.fresh("block"), dim.ceildiv(self.reduce.extent, self.reduce.block)
             row.open(OpenLoop(block, 0, count, location=self.at))
             self._open()
-            at = self._of_block(dim.axis(block, count))
+            at = self._in_blocks(dim.axis(block, count))
             loads: list[list[Expr]] = []
             for buffers in partials:
                 loads.append([])

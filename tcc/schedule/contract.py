@@ -234,5 +234,5 @@ def _tile(facts: Facts, sums: Sequence[Sum], rows: Size, columns: Size, lanes: i
     vectors = fitting(vectors, results)
     if isinstance(columns, int) and not laid_out:
         count = -(-columns // lanes)
-        vectors = count if count <= vectors + 1 else -(-count // -(-count // vectors))
+        vectors = count if count <= min(vectors + 1, results) else -(-count // -(-count // vectors))
     return max(1, min(results // vectors, MOST_ROWS)), vectors

@@ -58,7 +58,7 @@ def writers(program: Program, stmts: Sequence[Stmt]) -> list[str]:
 
 
 def plain(h: Value, x: Value, w: Value) -> Value:
-    return ops.tanh(ops.add(ops.matmul(h, w), x))
+    return ops.tanh(ops.add(ops.multiply(ops.matmul(h, w), 0.05), x))
 
 
 def linear(h: Value, x: Value, w: Value) -> Value:
@@ -66,11 +66,12 @@ def linear(h: Value, x: Value, w: Value) -> Value:
 
 
 def turned(h: Value, x: Value, w: Value) -> Value:
-    return ops.tanh(ops.add(ops.matmul(h, ops.transpose(w)), x))
+    return ops.tanh(ops.add(ops.multiply(ops.matmul(h, ops.transpose(w)), 0.05), x))
 
 
 def twice(h: Value, x: Value, w: Value, v: Value) -> Value:
-    return ops.tanh(ops.add(ops.matmul(ops.tanh(ops.matmul(h, w)), v), x))
+    inner = ops.tanh(ops.multiply(ops.matmul(h, w), 0.05))
+    return ops.tanh(ops.add(ops.multiply(ops.matmul(inner, v), 0.05), x))
 
 
 def gathered(h: Value, x: Value, w: Value, i: Value) -> Value:
@@ -100,7 +101,7 @@ def test_operands_are_laid_out_before_the_loop(name: str, facts: Any) -> None:
     before, loop = parts(program)
     assert len(writers(program, before)) == count
     assert not writers(program, loop.body)
-    tolerance = 0.05 if "bf16" in state else 2e-3
+    tolerance = 0.05 if "bf16" in state else 2e-5
     for steps in (0, 1, 3):
         compare(module, program, {"t": steps, "n": 9, "m": 70}, None, tolerance, tolerance)
 
@@ -135,4 +136,4 @@ def test_a_while_loop_has_room_of_its_own_for_panels() -> None:
     before, loop = parts(program)
     assert len(writers(program, before)) == 2
     assert not writers(program, loop.body)
-    compare(module, program, {}, None, 1e-3, 1e-1)
+    compare(module, program, {}, None, 1e-4, 1e-2)
