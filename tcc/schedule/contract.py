@@ -219,7 +219,7 @@ def _tile(facts: Facts, sums: Sequence[Sum], rows: Size, columns: Size, lanes: i
     results = max(vectors, facts.registers * 3 // 4 // parts)
     panel = panel_columns(columns, sums[0].dtype.real) // lanes
     most = -(-columns // lanes) if isinstance(columns, int) else None
-    if most is not None and most > panel:
+    if laid_out and most is not None and most > panel:
         most = panel * -(-most // panel)
 
     def fitting(wanted: int, limit: int) -> int:

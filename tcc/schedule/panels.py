@@ -118,7 +118,7 @@ class PanelBuilder(KernelBuilder):
         conditions: list[Expr] = []
         if not full:
             if isinstance(self.left, int):
-                if self.left % self.product.lanes:
+                if self.left != self.wide:
                     return False
             else:
                 conditions.append(apply("ge", Position(I64, self.left), Const(I64, self.wide)))
