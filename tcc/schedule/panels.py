@@ -126,10 +126,9 @@ class PanelBuilder(KernelBuilder):
         if not isinstance(self.m, int) or self.m > rows:
             few = [] if isinstance(self.m, int) else [apply("le", Position(I64, self.m), Const(I64, rows))]
             for s in product.sums:
-                strides = [s.right.stride(x) or 0 for x in product.shared]
-                if strides == [self.n] and self.left == self.n:
-                    # The block is all columns, one row behind the other: it is a panel already.
+                if self.is_panel(s):
                     continue
+                strides = [s.right.stride(x) or 0 for x in product.shared]
                 span = dim.maximum(0, *(n * x.extent for n, x in zip(strides, product.shared, strict=True)))
                 if isinstance(span, int):
                     if span > PACKED_SPAN:
@@ -145,6 +144,11 @@ class PanelBuilder(KernelBuilder):
         for c in conditions[1:]:
             whole = apply("and", whole, c)
         return self.chosen(self.bind(SCALARS.cast(whole, I64), self.at), self.at, "direct", 0, 1)
+
+    def is_panel(self, s: Sum) -> bool:
+        """Whether all columns of a right operand are one block, one row behind the other: a panel already."""
+        one = isinstance(self.n, int) and self.n <= self.wide
+        return one and [s.right.stride(x) for x in self.product.shared] == [self.n]
 
     def together(self) -> int:
         """How many steps all tiles of rows go before the next ones: 0 for all of them."""

@@ -50,6 +50,9 @@ class Tiles(PanelBuilder):
         if not self.task.inside and (not isinstance(self.tiles, int) or self.tiles > LEAST_TILES):
             pieces = dim.ceildiv(UNITS, dim.maximum(others, 1))
             per = self.size(dim.maximum(LEAST_TILES, dim.ceildiv(self.tiles, pieces)), "per", LEAST_TILES)
+        elif not self.task.inside and others == 1 and all(map(self.is_panel, product.sums)):
+            # Nothing is packed that both halves would need.
+            per = dim.ceildiv(self.tiles, 2)
         chunks: Size = 1 if per == self.tiles else self.size(dim.ceildiv(self.tiles, per), "chunks")
         units = others * chunks
         looped = units != 1

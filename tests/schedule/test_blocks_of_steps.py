@@ -12,7 +12,7 @@ from tcc import ops
 from tcc.ir.graph import Value
 from tcc.ops.creation import literal
 from tcc.schedule import walk
-from tcc.schedule.program import Loop
+from tcc.schedule.program import Alloc, Loop, Parallel
 from tests.schedule.scheduled import AVX512, check, program_of
 
 SMALL = replace(AVX512, l2=128 << 10, dots=frozenset())
@@ -42,6 +42,14 @@ def test_blocks_of_steps(name: str) -> None:
     (kernel,) = program.kernels
     assert any(isinstance(s, Loop) and s.axis.startswith("depth") for s in walk.statements(kernel.body))
     check(build, *specs, sizes={}, facts=SMALL, atol=1e-3)
+
+
+def test_halves_of_the_rows_are_shared_where_all_columns_are_one_block() -> None:
+    program = check(ops.matmul, "f32[64, 1100]", "f32[1100, 64]", sizes={}, facts=SMALL, atol=1e-3)
+    (loop,) = [s for s in program.kernels[0].body if isinstance(s, Loop)]
+    assert loop.hi == 2
+    assert isinstance(loop.mapping, Parallel)
+    assert not any(s.buffer.name.startswith("panel") for s in walk.statements(loop.body) if isinstance(s, Alloc))
 
 
 def test_short_axes_are_not_cut() -> None:
