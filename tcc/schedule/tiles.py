@@ -176,7 +176,9 @@ class Tiles(PanelBuilder):
         self.before_tile(height)
         widths = [product.vectors] if direct else self._widths()
         index: Size = 0
-        if len(widths) > 1:
+        if len(widths) > 1 and isinstance(self.n, int):
+            index = dim.floordiv(self.left, self.wide)
+        elif len(widths) > 1:
             step = widths[1] - widths[0]
             index = dim.ceildiv(self.left, product.lanes * step) - widths[0] // step
         if len(heights) > 1:
@@ -184,7 +186,9 @@ class Tiles(PanelBuilder):
         forms = list(points(widths, heights))
         chosen = self.size(index, "form")
         for number in self.cases(chosen, len(forms), self.at):
-            self._tile(*forms[number], direct)
+            width, height = forms[number]
+            whole = len(widths) > 1 and isinstance(self.n, int) and (width == product.vectors or self.n % product.lanes == 0)
+            self._tile(width, height, direct, not (whole or direct or self.left == self.wide))
 
     def _heights(self) -> list[int]:
         most = self.product.height
@@ -194,17 +198,18 @@ class Tiles(PanelBuilder):
         return list(range(1, most + 1))
 
     def _widths(self) -> list[int]:
-        """Numbers of vectors that a block may have: any, but of several panels whole ones."""
+        """Numbers of vectors that a block may have: all, those of the last one, or any; of several panels whole ones."""
         lanes, most = self.product.lanes, self.product.vectors
         panel = self.rights[0].columns // lanes
         step = panel if 0 < panel < most else 1
         if isinstance(self.left, int):
             return [step * -(-self.left // (lanes * step))]
-        first = -(-(self.n % self.wide) // (lanes * step)) if isinstance(self.n, int) else 1
-        return list(range(first * step, most + 1, step))
+        if isinstance(self.n, int):
+            return sorted({step * -(-(self.n % self.wide) // (lanes * step)), most})
+        return list(range(step, most + 1, step))
 
-    def _tile(self, vectors: int, height: int, direct: bool) -> None:
-        """Results in registers, over all steps."""
+    def _tile(self, vectors: int, height: int, direct: bool, masked: bool) -> None:
+        """Results in registers, over all steps; ``masked`` where not all of the columns exist."""
         product = self.product
         panel = 0 if direct else self.rights[0].columns // product.lanes
         panels = vectors // panel if 0 < panel < vectors else 1
@@ -249,7 +254,7 @@ class Tiles(PanelBuilder):
             else:
                 self._known(s, total)
         if not self.tile_buffers:
-            self._results(None if direct or self.left == self.wide else j)
+            self._results(j if masked else None)
         for _ in range(2 if panels == 1 else 3):
             self.close()
 
@@ -344,9 +349,9 @@ class Tiles(PanelBuilder):
         for root in self.task.group.roots:
             at = self.placed(root.coordinates)
             for value in root.node.results:
-                stores.append(
-                    replace(self.store(value, at, self.element(value, at), root.node.location), nontemporal=0)
-                )
+                store = self.store(value, at, self.element(value, at), root.node.location)
+                # Of sizes at run time there would be two versions of each tile.
+                stores.append(store if isinstance(store.nontemporal, int) else replace(store, nontemporal=0))
         if masked is None:
             for store in stores:
                 self.add(store)
