@@ -140,10 +140,6 @@ class Function:
         return self._session.check(status)
 
     def _outputs(self, out: Any, made: _Made) -> list[Array]:
-        if self._single:
-            shape, dtype = made[0]
-            if type(out) is np.ndarray and out.dtype == dtype and out.shape == shape and out.flags.carray:
-                return [out]
         leaves: list[Any] = [out]
         if not self._single:
             leaves = [None] * len(made)

@@ -24,6 +24,10 @@ _DIRECT = _pointer(id(_probe) + _HEAD).value == _probe.ctypes.data
 
 _ADDRESS = f"pointer(id({{}}) + {_HEAD})" if _DIRECT else "asked({}.ctypes.data)"
 _LAYOUT = "{0}.__class__, {0}.dtype, {0}.shape, {0}.strides"
+_GIVEN = """\
+    elif out.__class__ is array and out.dtype == dtype0 and out.shape == shape0 and out.flags.carray:
+        r0 = out
+"""
 _METHOD = """\
 def __call__(self, *args, out=None, **kwargs):
     known = True
@@ -36,7 +40,7 @@ def __call__(self, *args, out=None, **kwargs):
         [{leaves}{sizes}{made}] = self._prepare(args, kwargs)
     if out is None:
 {empties}
-    else:
+{given}    else:
         [{results}] = self._outputs(out, [{made}])
     status = call({arguments}session.context)
     if status:
@@ -54,7 +58,7 @@ def written_out(arguments: int, flat: bool, sizes: int, results: int, single: bo
     """
     state = {f"state{k}": pointer for k, pointer in enumerate(names.pop("state"))}
     code = _compiled(arguments, flat, sizes, results, single, len(state))
-    scope = {**names, **state, "pointer": _pointer, "asked": ctypes.c_void_p, "empty": np.empty}
+    scope = {**names, **state, "pointer": _pointer, "asked": ctypes.c_void_p, "empty": np.empty, "array": np.ndarray}
     exec(code, scope)
     return scope["__call__"]
 
@@ -72,6 +76,7 @@ def _compiled(arguments: int, flat: bool, sizes: int, results: int, single: bool
         sizes=listed("s{}", sizes),
         made=listed("(shape{0}, dtype{0})", results),
         empties="".join(f"        {r} = empty(shape{k}, dtype{k})\n" for k, r in enumerate(made)) or "        pass",
+        given=_GIVEN if single else "",
         results=listed("r{}", results),
         arguments=listed("state{}", state)
         + "".join(_ADDRESS.format(a) + ", " for a in leaves)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
@@ -16,7 +17,7 @@ from tcc.schedule.decision import Decision
 from tcc.schedule.element import Emitted, KernelBuilder, Task
 from tcc.schedule.group import coordinates_of
 from tcc.schedule.packing import Operand, Panel, factor
-from tcc.schedule.prepacked import is_unchanging, laid_out, panel_columns
+from tcc.schedule.prepacked import is_unchanging, laid_out, panel_columns, weight
 from tcc.schedule.program import Alloc, Buffer, Mapping, Parallel, Position, Serial, Store
 from tcc.schedule.weight import Weight
 
@@ -154,15 +155,35 @@ class PanelBuilder(KernelBuilder):
         """How many steps all tiles of rows go before the next ones: 0 for all of them."""
         return 0
 
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether each tile of rows goes through all columns before the next one does.
+
+        Results larger than the second cache are then written in order, and each row of a left operand is read once;
+        the right operands have to stay in that cache meanwhile.
+        """
+        product, l2 = self.product, self.facts.l2
+        if self.task.inside or not isinstance(self.n, int) or self.n <= self.wide:
+            return False
+        right = self.n * product.steps * self.panel_dtype.bytes * len(product.sums)
+        known = all(s.right.buffers is not None for s in product.sums)
+        if self.dtype.is_complex or not known or not isinstance(right, int) or 2 * right > l2:
+            return False
+        kept = all(weight(self.task, s.right) is not None or is_unchanging(self.task, s.right) for s in product.sums)
+        if not isinstance(self.m, int):
+            return kept
+        row = self.n * sum(r.type.dtype.bytes for root in self.task.group.roots for r in root.node.results)
+        return self.m * row > l2 and (kept or self.m > PACKED_ROWS * product.height)
+
     def laid_out(self, panel: Size, full: bool) -> list[Panel]:
         """The panels of this block of columns, if all right operands had better lie in panels: those of weights do
-        in the library, others that a loop does not change are laid out before it."""
+        in the library, others that a loop does not change are laid out before it, or before the tiles of rows."""
         product, steps = self.product, self.product.steps
         panels: list[Panel] = []
         if self.dtype.is_complex:
             return []
         size = self.n * steps * self.dtype.bytes
-        if full and isinstance(size, int) and size <= self.facts.l1:
+        if full and isinstance(size, int) and size <= self.facts.l1 and self.direct(full) is True:
             return []
         columns = panel_columns(self.n, self.dtype)
         constants: list[tuple[str, Weight]] = []
@@ -170,17 +191,18 @@ class PanelBuilder(KernelBuilder):
         for s in product.sums:
             outer = tuple(x for x in product.outer if s.right.depends(x))
             weight = laid_out(self.task, s.right, outer, product.columns, product.shared, columns, product.words)
+            unchanging = is_unchanging(self.task, s.right)
             name = self.fresh("panels")
             if weight is not None:
                 constants.append((name, weight))
-            elif is_unchanging(self.task, s.right):
+            elif unchanging or self.in_order:
                 prepared.append((name, s, outer))
             else:
                 return []
             number: Size = 0
             for loop in outer:
                 number = number * loop.extent + self.outer[loop.name]
-            operand, where = "right operand", "before the loop around"
+            operand, where = "right operand", "before the loop around" if unchanging else "before the tiles of rows"
             if weight is not None:
                 made_of = f", {weight.constant.layout}," if weight.constant.layout else ""
                 operand, where = f"weight{made_of}", "in the library"

@@ -15,6 +15,7 @@ from tcc.schedule.block import OpenLoop
 from tcc.schedule.contract import Product, Sum
 from tcc.schedule.element import Emitted, Task
 from tcc.schedule.panels import PanelBuilder
+from tcc.schedule.prepacked import is_unchanging
 from tcc.schedule.program import Alloc, Apart, Buffer, Carry, If, Load, Mapping, Parallel, Position, Serial, Store
 
 UNITS = 16
@@ -47,7 +48,9 @@ class Tiles(PanelBuilder):
         panels = self.size(dim.ceildiv(self.n, self.wide), "panels")
         others = dim.product([panels, *(x.extent for x in product.outer)])
         per: Size = self.tiles
-        if not self.task.inside and (not isinstance(self.tiles, int) or self.tiles > LEAST_TILES):
+        if self.in_order:
+            per = 1
+        elif not self.task.inside and (not isinstance(self.tiles, int) or self.tiles > LEAST_TILES):
             pieces = dim.ceildiv(UNITS, dim.maximum(others, 1))
             per = self.size(dim.maximum(LEAST_TILES, dim.ceildiv(self.tiles, pieces)), "per", LEAST_TILES)
         elif not self.task.inside and others == 1 and all(map(self.is_panel, product.sums)):
@@ -58,29 +61,41 @@ class Tiles(PanelBuilder):
         looped = units != 1
         unit: Size = 0
         if looped:
-            mapping = self._mapping(units, 2 * product.steps * len(product.sums) * dim.minimum(self.n, self.wide))
+            height = (1 if self.in_order else LEAST_TILES) * most
+            mapping = self._mapping(
+                units, 2 * product.steps * len(product.sums) * dim.minimum(self.n, self.wide), height
+            )
             axis = self.fresh("u")
             self.open(OpenLoop(axis, 0, units, mapping=mapping, location=self.at))
             unit = dim.axis(axis, units)
-        chunk, unit = self.digit(unit, chunks, self.at, "chunk", not product.outer and panels == 1)
-        panel, unit = self.digit(unit, panels, self.at, "panel", not product.outer)
+        alone = not product.outer
+        if self.in_order:
+            panel, unit = self.digit(unit, panels, self.at, "panel", False)
+            chunk, unit = self.digit(unit, chunks, self.at, "chunk", alone)
+        else:
+            chunk, unit = self.digit(unit, chunks, self.at, "chunk", alone and panels == 1)
+            panel, unit = self.digit(unit, panels, self.at, "panel", alone)
         for k, loop in enumerate(reversed(product.outer)):
             value, unit = self.digit(unit, loop.extent, self.at, "at", k == len(product.outer) - 1)
             self.put_at(loop, value)
             self.outer[loop.name] = value
-        self._panel(panel, chunk * per, self.tiles if chunks == 1 else dim.minimum(self.tiles, chunk * per + per))
+        first, last = chunk * per, chunk * per + per
+        self._panel(panel, first, last if self.in_order else dim.minimum(self.tiles, last))
         if looped:
             self.close()
-        made = [type(self)(self.task, product).preparing(*operand) for operand in self.prepared]
-        return [replace(self.emitted(), constants=tuple(self.constants), prepared=tuple(made))]
+        before: list[Emitted] = []
+        prepared: list[tuple[Buffer, Emitted]] = []
+        for name, s, outer in self.prepared:
+            room, kernel = type(self)(self.task, product).preparing(name, s, outer)
+            if is_unchanging(self.task, s.right):
+                prepared.append((room, kernel))
+            else:
+                before.append(replace(kernel, temporaries=(room,)))
+        return [*before, replace(self.emitted(), constants=tuple(self.constants), prepared=tuple(prepared))]
 
-    def _mapping(self, units: Size, row: Size) -> Mapping:
-        """Whether and in which pieces units are shared: ``row`` is the cost of one row of a unit."""
-        rows = (
-            self.m
-            if isinstance(self.m, int) and self.m <= LEAST_TILES * self.product.height
-            else dim.minimum(self.m, LEAST_TILES * self.product.height)
-        )
+    def _mapping(self, units: Size, row: Size, most: int) -> Mapping:
+        """Whether and in which pieces units are shared: ``row`` is the cost of each of the ``most`` rows of a unit."""
+        rows = self.m if isinstance(self.m, int) and self.m <= most else dim.minimum(self.m, most)
         whole = units * row * rows
         if isinstance(whole, int) and whole < 2 * WORK:
             return Serial()
@@ -187,7 +202,11 @@ class Tiles(PanelBuilder):
         chosen = self.size(index, "form")
         for number in self.cases(chosen, len(forms), self.at):
             width, height = forms[number]
-            whole = len(widths) > 1 and isinstance(self.n, int) and (width == product.vectors or self.n % product.lanes == 0)
+            whole = (
+                len(widths) > 1
+                and isinstance(self.n, int)
+                and (width == product.vectors or self.n % product.lanes == 0)
+            )
             self._tile(width, height, direct, not (whole or direct or self.left == self.wide))
 
     def _heights(self) -> list[int]:
@@ -198,7 +217,7 @@ class Tiles(PanelBuilder):
         return list(range(1, most + 1))
 
     def _widths(self) -> list[int]:
-        """Numbers of vectors that a block may have: all, those of the last one, or any; of several panels whole ones."""
+        """Numbers of vectors that a block may have: all, those of the last one, or any; of panels whole ones."""
         lanes, most = self.product.lanes, self.product.vectors
         panel = self.rights[0].columns // lanes
         step = panel if 0 < panel < most else 1
@@ -349,9 +368,9 @@ class Tiles(PanelBuilder):
         for root in self.task.group.roots:
             at = self.placed(root.coordinates)
             for value in root.node.results:
-                store = self.store(value, at, self.element(value, at), root.node.location)
-                # Of sizes at run time there would be two versions of each tile.
-                stores.append(store if isinstance(store.nontemporal, int) else replace(store, nontemporal=0))
+                stores.append(
+                    replace(self.store(value, at, self.element(value, at), root.node.location), nontemporal=0)
+                )
         if masked is None:
             for store in stores:
                 self.add(store)

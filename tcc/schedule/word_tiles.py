@@ -108,10 +108,10 @@ class WordTiles(Tiles):
     # --- panels ---------------------------------------------------------------------------------------
 
     def emit(self) -> list[Emitted]:
-        (products,) = super().emit()
+        made = super().emit()
         if not self.beside or not self.excesses:
-            return [products]
-        return [type(self)(self.task, self.product).excess(self.excesses), products]
+            return made
+        return [type(self)(self.task, self.product).excess(self.excesses), *made]
 
     def left_panel(self, s: Sum) -> Panel | None:
         product, words = self.product, self.words

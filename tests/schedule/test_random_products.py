@@ -17,7 +17,7 @@ from tests.schedule.scheduled import AVX2, AVX512, check
 
 SMALL = {"l1": 2 << 10, "l2": 16 << 10, "last_level": 64 << 10}
 FACTS = (AVX2, AVX512, replace(AVX512, dots=frozenset()), replace(AVX512, **SMALL), replace(AVX2, **SMALL))
-ROWS = (1, 2, 3, 4, 5, 8, 9, 17, 30)
+ROWS = (1, 2, 3, 4, 5, 8, 9, 17, 30, 70)
 COLUMNS = (1, 5, 8, 15, 16, 17, 24, 31, 32, 33, 40, 47, 48, 49, 64, 65, 80, 96, 97, 112, 128, 150, 160, 192, 300)
 STEPS = (1, 2, 7, 16, 33, 64, 100)
 DTYPES = ("f32", "f64", "bf16", "f16", "i8", "i32", "c64")
@@ -62,7 +62,7 @@ class Case:
 
 
 @settings(
-    max_examples=50,
+    max_examples=700,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes
