@@ -46,3 +46,7 @@ class Facts:
     def lanes(self, dtype: DType) -> int:
         """Elements of a dtype in one vector."""
         return max(1, self.vector_bytes // dtype.bytes)
+
+    def masks(self, dtype: DType) -> bool:
+        """Whether one instruction loads some of a vector's elements: since AVX for the wider ones, and AVX-512."""
+        return self.vector_bytes >= (32 if dtype.bytes >= 4 else 64)

@@ -111,21 +111,22 @@ class PanelBuilder(KernelBuilder):
         reduced = coordinates_of(self.task.group.reduce, nest.reduce)
         return factor(self, s.node, operand.number, self.placed(s.coordinates), self.placed(reduced))
 
-    def direct(self, full: bool) -> bool | Size:
-        """Whether blocks of columns are read where they lie; a size of 0 or 1 where only the machine knows."""
+    def direct(self) -> bool | Size:
+        """Whether the block of columns is read where it lies; a size of 0 or 1 where only the machine knows."""
         product = self.product
         if any(not is_direct(s.right, product.columns, product.shared) for s in product.sums):
             return False
         conditions: list[Expr] = []
-        if not full:
-            if isinstance(self.left, int):
-                if self.left != self.wide:
-                    return False
-            else:
-                conditions.append(apply("ge", Position(I64, self.left), Const(I64, self.wide)))
+        if not isinstance(self.left, int):
+            conditions.append(apply("ge", Position(I64, self.left), Const(I64, self.wide)))
+        elif self.left % product.lanes and not self.facts.masks(self.dtype):
+            return False
         rows = PACKED_ROWS * product.height
         if not isinstance(self.m, int) or self.m > rows:
             few = [] if isinstance(self.m, int) else [apply("le", Position(I64, self.m), Const(I64, rows))]
+            if isinstance(self.n, int) and self.n < product.lanes:
+                # Less than a vector is packed in no time.
+                return False
             for s in product.sums:
                 if self.is_panel(s):
                     continue
@@ -183,7 +184,7 @@ class PanelBuilder(KernelBuilder):
         if self.dtype.is_complex:
             return []
         size = self.n * steps * self.dtype.bytes
-        if full and isinstance(size, int) and size <= self.facts.l1 and self.direct(full) is True:
+        if full and isinstance(size, int) and size <= self.facts.l1 and self.direct() is True:
             return []
         columns = panel_columns(self.n, self.dtype)
         constants: list[tuple[str, Weight]] = []

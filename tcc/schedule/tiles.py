@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product as points
 
 from tcc.ir import dim
@@ -24,9 +24,22 @@ LEAST_TILES = 16
 """Tiles of rows that share a packed block at least."""
 STEPS = 256
 """Steps that go on together are a multiple of this, where not all do."""
+XMM = 16
+"""Bytes of the shortest vectors."""
 DEAR = 20.0
 """Additions from which on one vector of an epilogue at a time keeps the processor busy, and its constants many
 registers."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Neighbouring columns of a tile, in vectors of ``lanes``; ``masked``: not all of them exist."""
+
+    first: int
+    last: int
+    lanes: int
+    copies: int
+    masked: bool
 
 
 class Tiles(PanelBuilder):
@@ -122,21 +135,29 @@ class Tiles(PanelBuilder):
                 self.tile_buffers.append(name)
                 self.add(Alloc(Buffer(name, self.dtype, size, "worker" if depth else "scratch")))
         laid = self.laid_out(panel, full)
-        direct = False if laid else self.direct(full)
-        modes = [False, True] if not isinstance(direct, bool) else [direct]
-        index = 0 if isinstance(direct, bool) else direct
-        if False in modes:
+        whole: Size = 0
+        lefts = [self.left]
+        if isinstance(self.n, int) and not isinstance(self.left, int) and not self.tile_buffers:
+            # The last block is another one: what becomes of a tile is little, and may be there twice.
+            whole, lefts = dim.floordiv(self.left, self.wide), [self.n % self.wide, self.wide]
+        directs: list[bool | Size] = []
+        for self.left in lefts:
+            directs.append(False if laid else self.direct())
+        if any(d is not True for d in directs):
             self.rights = laid or [self.allocated() for _ in product.sums]
         self.lefts = [self.left_panel(s) for s in product.sums]
         if depth:
             number = self.into("depth", dim.ceildiv(product.steps, depth))
             self.done = depth * number
             self.at_once = self.size(dim.minimum(depth, product.steps - self.done), "steps", 1, depth)
-        for number in self.cases(index, len(modes), self.at):
-            if not modes[number] and not laid:
-                for s, p in zip(product.sums, self.rights, strict=True):
-                    self.pack_right(s, p)
-            self._rows(first, last, modes[number], not depth)
+        for number in self.cases(whole, len(lefts), self.at):
+            self.left, direct = lefts[number], directs[number]
+            modes = [direct] if isinstance(direct, bool) else [False, True]
+            for mode in self.cases(0 if isinstance(direct, bool) else direct, len(modes), self.at):
+                if not modes[mode] and not laid:
+                    for s, p in zip(product.sums, self.rights, strict=True):
+                        self.pack_right(s, p)
+                self._rows(first, last, modes[mode], not depth)
         if depth:
             self.close()
             self._rows(first, last, None, True)
@@ -189,25 +210,20 @@ class Tiles(PanelBuilder):
             if p is not None:
                 self.pack_left(s, p, self.row, height)
         self.before_tile(height)
-        widths = [product.vectors] if direct else self._widths()
+        blocks = self._blocks(direct)
         index: Size = 0
-        if len(widths) > 1 and isinstance(self.n, int):
+        if len(blocks) > 1 and isinstance(self.n, int):
             index = dim.floordiv(self.left, self.wide)
-        elif len(widths) > 1:
-            step = widths[1] - widths[0]
-            index = dim.ceildiv(self.left, product.lanes * step) - widths[0] // step
+        elif len(blocks) > 1:
+            index = dim.ceildiv(self.left, product.lanes * blocks[0][1]) - 1
         if len(heights) > 1:
             index = index * len(heights) + height - heights[0]
-        forms = list(points(widths, heights))
-        chosen = self.size(index, "form")
+        forms = list(points(blocks, heights))
+        chosen, left = self.size(index, "form"), self.left
         for number in self.cases(chosen, len(forms), self.at):
-            width, height = forms[number]
-            whole = (
-                len(widths) > 1
-                and isinstance(self.n, int)
-                and (width == product.vectors or self.n % product.lanes == 0)
-            )
-            self._tile(width, height, direct, not (whole or direct or self.left == self.wide))
+            (self.left, vectors), high = forms[number]
+            self._tile(vectors, high, direct)
+        self.left = left
 
     def _heights(self) -> list[int]:
         most = self.product.height
@@ -216,19 +232,20 @@ class Tiles(PanelBuilder):
             return [low] if self.extra == 0 else [low, low + 1]
         return list(range(1, most + 1))
 
-    def _widths(self) -> list[int]:
-        """Numbers of vectors that a block may have: all, those of the last one, or any; of panels whole ones."""
+    def _blocks(self, direct: bool) -> list[tuple[Size, int]]:
+        """The columns that the block at hand may have, and how many vectors these are: of several panels all."""
         lanes, most = self.product.lanes, self.product.vectors
-        panel = self.rights[0].columns // lanes
+        panel = 0 if direct else self.rights[0].columns // lanes
         step = panel if 0 < panel < most else 1
-        if isinstance(self.left, int):
-            return [step * -(-self.left // (lanes * step))]
+        if direct and not isinstance(self.left, int):
+            return [(self.left, most)]
         if isinstance(self.n, int):
-            return sorted({step * -(-(self.n % self.wide) // (lanes * step)), most})
-        return list(range(step, most + 1, step))
+            lefts = [self.left] if isinstance(self.left, int) else [self.n % self.wide, self.wide]
+            return [(left, step * -(-left // (lanes * step))) for left in lefts]
+        return [(self.left, vectors) for vectors in range(step, most + 1, step)]
 
-    def _tile(self, vectors: int, height: int, direct: bool, masked: bool) -> None:
-        """Results in registers, over all steps; ``masked`` where not all of the columns exist."""
+    def _tile(self, vectors: int, height: int, direct: bool) -> None:
+        """Results in registers, over all steps."""
         product = self.product
         panel = 0 if direct else self.rights[0].columns // product.lanes
         panels = vectors // panel if 0 < panel < vectors else 1
@@ -241,8 +258,32 @@ class Tiles(PanelBuilder):
             self.floor = floor
         i = self.into("i", height, 1, height)
         number = self.into("panel", panels, 1, panels) if panels > 1 else 0
-        within = self.into("j", vectors * product.lanes, product.lanes, vectors)
-        j = number * (vectors * product.lanes) + within
+        for piece in self._pieces(vectors, panels, direct):
+            self._columns(row, i, number, piece, direct)
+        for _ in range(1 if panels == 1 else 2):
+            self.close()
+
+    def _pieces(self, vectors: int, panels: int, direct: bool) -> list[_Piece]:
+        """The columns of a tile: whole vectors, and those that are left in a vector as short as they are."""
+        lanes, left = self.product.lanes, self.left
+        joint = _Piece(0, vectors * lanes, lanes, vectors, masked=not direct and left != vectors * panels * lanes)
+        if not isinstance(left, int) or left % lanes == 0 or panels > 1:
+            return [joint]
+        rest = left % lanes
+        narrow = max(1 << (rest - 1).bit_length(), XMM // self.dtype.real.bytes)
+        if not direct and (narrow >= lanes or self.product.words is not None):
+            return [joint]
+        whole = left - rest
+        first = [_Piece(0, whole, lanes, whole // lanes, masked=False)] if whole else []
+        if direct:
+            return [*first, _Piece(whole, left, min(lanes, narrow), 1, masked=False)]
+        return [*first, _Piece(whole, whole + narrow, narrow, 1, masked=narrow != rest)]
+
+    def _columns(self, row: Size, i: Size, number: Size, piece: _Piece, direct: bool) -> None:
+        """A piece of the columns of a tile's row, in panel ``number`` of the block."""
+        product = self.product
+        within = self.into("j", piece.last, piece.lanes, piece.copies, lo=piece.first)
+        j = number * piece.last + within
         self.put_row(row + i)
         self.put_at(product.columns, self.start + j)
         apart = any(p is None for p in self.lefts) or direct
@@ -273,9 +314,8 @@ class Tiles(PanelBuilder):
             else:
                 self._known(s, total)
         if not self.tile_buffers:
-            self._results(j if masked else None)
-        for _ in range(2 if panels == 1 else 3):
-            self.close()
+            self._results(j if piece.masked else None)
+        self.close()
 
     def _steps(self, shared: Sequence[PlanLoop], lanes: int = 1, copies: int = 1) -> tuple[Size, list[OpenLoop]]:
         """Opens the loops over all steps, one for each shared axis if these are given: the number of the step."""

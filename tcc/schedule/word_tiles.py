@@ -43,7 +43,7 @@ class WordTiles(Tiles):
     def panel_dtype(self) -> DType:
         return U32
 
-    def direct(self, full: bool) -> bool:  # noqa: ARG002
+    def direct(self) -> bool:
         """Words of the right operand lie nowhere as the tiles read them."""
         return False
 

@@ -62,7 +62,7 @@ class Case:
 
 
 @settings(
-    max_examples=700,
+    max_examples=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes
