@@ -35,6 +35,8 @@ SQUARE = 16
 """Most lanes of one: the shuffles grow as W log W, the code with them."""
 NOMINAL = 64
 WORK = 64 << 10
+HIDING = 8
+"""Independent sums that keep two multipliers of four cycles' latency busy."""
 FEW = 8
 """Iterations that are too few to be shared among workers, where another loop has more."""
 
@@ -414,16 +416,54 @@ def _tiled(
     sums: int,
 ) -> tuple[tuple[PlanLoop, ...], PlanLoop]:
     """A register tile: rows of the innermost axis that a vector operand does not depend on."""
-    rows, vectors = (8, 3) if facts.registers >= 32 else (6, 2)
-    vectors = _at_most(vectors, lanes.extent, width)
     loads = [t for t in touches if t.kind == "load" and t.inner]
     vector_loads = [t for t in loads if coefficient(t.index, lanes.name) != 0]
     for k in reversed(range(len(rest))):
         if any(coefficient(t.index, rest[k].name) == 0 for t in vector_loads):
-            rows = _at_most(max(1, rows // sums), rest[k].extent, 1)
+            rows, vectors = _tile(rest[k], lanes, width, loads, facts, sums)
             tile = replace(rest[k], copies=rows)
             return (*rest[:k], *rest[k + 1 :], tile), replace(lanes, lanes=width, copies=vectors)
     return rest, replace(lanes, lanes=width, copies=_at_most(8 // sums or 1, lanes.extent, width))
+
+
+def _tile(
+    rows: PlanLoop, lanes: PlanLoop, width: int, loads: Sequence[Touch], facts: Facts, sums: int
+) -> tuple[int, int]:
+    """The rows and vectors of the tile that takes the fewest turns, where what is left of rows and of vectors goes
+    one by one: a load or a product is a turn, and so many sums as hide the latency are in flight or it is waited for.
+    """
+    highest, widest = (8, 4) if facts.registers >= 32 else (6, 3)
+    room = max(1, facts.registers * 3 // 4 // sums)
+
+    def turns(height: int, vectors: int) -> float:
+        read = 0.0
+        for touch in loads:
+            several = coefficient(touch.index, rows.name) != 0
+            read += (height if several else 1) * (vectors if coefficient(touch.index, lanes.name) != 0 else 0.5)
+        return max(HIDING, height * vectors * sums, read)
+
+    def cost(shape: tuple[int, int]) -> float:
+        height, vectors = shape
+        tiles, left = _divided(rows.extent, height, 1)
+        blocks, more = _divided(lanes.extent, vectors * width, width)
+        return (
+            (
+                tiles * (blocks * turns(height, vectors) + more * turns(height, 1))
+                + left * (blocks * turns(1, vectors) + more * turns(1, 1))
+            )
+            / (tiles * height + left)
+            / (blocks * vectors + more)
+        )
+
+    shapes = [(h, v) for h in range(1, highest + 1) for v in range(1, widest + 1) if h * v <= room]
+    return min(shapes, key=lambda shape: (cost(shape), -shape[0] * shape[1]))
+
+
+def _divided(extent: Size, size: int, step: int) -> tuple[int, int]:
+    """How often a size goes into an extent, and how many steps are left then."""
+    if not isinstance(extent, int):
+        return 1, 0
+    return extent // size, -(-(extent % size) // step)
 
 
 def block_grain(plan: Plan, seen: KernelBuilder) -> int:
