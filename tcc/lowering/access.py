@@ -37,7 +37,7 @@ from tcc.lowering.registers import (
 from tcc.lowering.registers import constant as constant_register
 from tcc.lowering.tile import LANES, Coordinate, Tile
 from tcc.lowering.transpose import transposed
-from tcc.schedule.program import Load, Store
+from tcc.schedule.program import Load, Prefetch, Store
 
 
 class Target:
@@ -308,6 +308,15 @@ def store(frame: Frame, node: Store, value: Tile) -> None:
             old = _read(target, at, mask)
             new = combined(frame.function.facts, node.combine, (node.value.dtype,), [old], [new])[0]
         _write(target, at, new, mask, nontemporal)
+
+
+def prefetch(frame: Frame, node: Prefetch) -> None:
+    """Asks for the first element of each vector; where all lanes are live only."""
+    if frame.mask is not None or frame.function.shared.device is not None:
+        return
+    target = Target(frame, frame.storage(node.buffer), node.index)
+    for at in frame.grid(frame.ordered(target.varies)):
+        memory.prefetch(target.address(at), node.write)
 
 
 def _write(target: Target, at: Coordinate, value: Register, mask: ir.Value | None, nontemporal: bool) -> None:

@@ -185,6 +185,11 @@ def _store_streaming(address: ir.Value, value: ir.Value, size: int, align: int) 
         scf.YieldOp([])
 
 
+def prefetch(address: ir.Value, write: bool) -> None:
+    """Asks for a line of memory, into the first cache."""
+    llvm.intr_prefetch(address, int(write), 3, 1)
+
+
 def _all_true(lanes: int) -> ir.Value:
     return splat(1, lanes, ir.IntegerType.get_signless(1))
 

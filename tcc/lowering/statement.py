@@ -32,6 +32,7 @@ from tcc.schedule.program import (
     Let,
     Loop,
     Parallel,
+    Prefetch,
     Stmt,
     Store,
     Switch,
@@ -52,6 +53,8 @@ def emit(frame: Frame, statement: Stmt) -> None:
                 frame.names[name] = evaluate(frame, value)
             case Store():
                 access.store(frame, statement, evaluate(frame, statement.value))
+            case Prefetch():
+                access.prefetch(frame, statement)
             case Check(condition, message):
                 _check(frame, evaluate(frame, condition), message)
             case If(condition, body, otherwise):

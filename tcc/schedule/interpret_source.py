@@ -30,6 +30,7 @@ from tcc.schedule.program import (
     Loop,
     Panel,
     Parallel,
+    Prefetch,
     Stmt,
     Store,
     Switch,
@@ -110,7 +111,7 @@ class Source(ExpressionSource):
                 self._loop(statement)
             case TileOp():
                 self._tile(statement)
-            case Barrier():
+            case Barrier() | Prefetch():
                 pass
             case Switch():
                 index = self.fresh()

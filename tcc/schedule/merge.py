@@ -20,6 +20,7 @@ from tcc.schedule.program import (
     Let,
     Load,
     Loop,
+    Prefetch,
     Program,
     Stmt,
     Store,
@@ -64,6 +65,8 @@ def _statement(stmt: Stmt, names: Names) -> Stmt:
             return replace(stmt, value=_expr(stmt.value, names))
         case Store():
             return replace(stmt, buffer=names.get(stmt.buffer, stmt.buffer), value=_expr(stmt.value, names))
+        case Prefetch():
+            return replace(stmt, buffer=names.get(stmt.buffer, stmt.buffer))
         case Check():
             return replace(stmt, condition=_expr(stmt.condition, names))
         case If():

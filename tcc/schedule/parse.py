@@ -32,6 +32,7 @@ from tcc.schedule.program import (
     Panel,
     Parallel,
     Parameter,
+    Prefetch,
     Program,
     Serial,
     Stmt,
@@ -55,6 +56,7 @@ _STORE = re.compile(
     r"(?P<shared>shared )?(?:nontemporal\((?P<hint>.*?)\) )?(?P<buffer>\w+)\[(?P<index>.*?)\] (?:<(?P<combine>\w+)>)?= "
     r"(?P<value>.*)"
 )
+_PREFETCH = re.compile(r"prefetch (?P<write>write )?(?P<buffer>\w+)\[(?P<index>.*)\]")
 _BUFFER = re.compile(r"(?P<name>\w+): (?P<dtype>\w+)\[(?P<size>.*)\] (?P<space>\w+)(?: at (?P<offset>.*))?")
 _CALL = re.compile(r"call (?P<kernel>\w+)\((?P<views>[^;]*)(?:; (?P<sizes>.*))?\)")
 _TILE = re.compile(r"tile (?P<acc>.*?) \+= (?P<a>.*?) @ (?P<b>.*?) (?P<m>\d+)x(?P<n>\d+)x(?P<k>\d+)")
@@ -203,6 +205,9 @@ class _Reader:
             scope.values[match["name"]] = value.dtype
             self.define(match, match["name"], 0, None, scope)
             return Let(match["name"], value, at)
+        if word == "prefetch":
+            match = _match(_PREFETCH, text, "prefetch buffer[index]")
+            return Prefetch(match["buffer"], self.size(match["index"], scope), bool(match["write"]), at)
         if word == "check":
             number, _, condition = rest.partition(": ")
             return Check(self.expr(condition, scope), int(number), at)

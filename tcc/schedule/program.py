@@ -92,6 +92,16 @@ class Store:
 
 
 @dataclass(frozen=True)
+class Prefetch:
+    """``buffer[index]`` will be read soon, or written: a hint without a meaning, also beyond the buffer's ends."""
+
+    buffer: str
+    index: Size
+    write: bool = False
+    location: Location = field(default=UNKNOWN, compare=False)
+
+
+@dataclass(frozen=True)
 class Check:
     """The call's status becomes an index error with message number ``message`` (into
     `Program.messages`) unless the condition holds; execution goes on."""
@@ -282,7 +292,7 @@ class Copy:
     decisions: tuple[Decision, ...] = field(default=(), compare=False)
 
 
-Stmt = Union[Let, Store, Check, If, Alloc, Loop, TileOp, Barrier, Switch, Call, Copy]
+Stmt = Union[Let, Store, Prefetch, Check, If, Alloc, Loop, TileOp, Barrier, Switch, Call, Copy]
 Block = tuple[Stmt, ...]
 
 

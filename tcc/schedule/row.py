@@ -19,8 +19,8 @@ from tcc.ir.forms import Coordinates, Literal
 from tcc.ir.graph import Node
 from tcc.ir.location import Location
 from tcc.ir.scalar import COMBINES, Apply, Const, Expr, Name, apply
+from tcc.schedule import ahead, columns, contract, grid, tensor
 from tcc.schedule import axes as planning
-from tcc.schedule import columns, contract, grid, tensor
 from tcc.schedule.alternate import add_stores
 from tcc.schedule.axes import Plan, PlanLoop, opened
 from tcc.schedule.block import OpenLoop, Scope
@@ -149,6 +149,7 @@ class Row(KernelBuilder):
         else:
             for level in range(last + 1):
                 self._pass(level, [(r, c) for r, c in full if self.levels[r.node] == level], location)
+            ahead.ask(self, self.plan)
             self.store_all(partial)
         for _ in self.plan.space:
             self.close()

@@ -38,6 +38,7 @@ from tcc.schedule.program import (
     Panel,
     Parallel,
     Position,
+    Prefetch,
     Program,
     Stmt,
     Store,
@@ -209,6 +210,8 @@ class _Printer:
                 flags = ("" if unique else "shared ") + hint
                 sign = f"<{combine}>=" if combine else "="
                 yield f"{indent}{flags}{buffer}[{index}] {sign} {expr_text(value)}{self.at(location)}"
+            case Prefetch(buffer, index, write, location):
+                yield f"{indent}prefetch {'write ' if write else ''}{buffer}[{index}]{self.at(location)}"
             case Check(condition, message, location):
                 yield f"{indent}check {message}: {expr_text(condition)}{self.at(location)}"
             case If(condition, body, otherwise, location):

@@ -21,6 +21,7 @@ from tcc.schedule.program import (
     Let,
     Loop,
     Parallel,
+    Prefetch,
     Program,
     Stmt,
     Store,
@@ -100,6 +101,10 @@ class _Statements:
                 return place.index(name) if value.dtype.is_integer else place
             case Store():
                 self.store(statement, place)
+            case Prefetch(buffer, index, _, location):
+                check_size(place, index, location)
+                if buffer not in place.buffers:
+                    raise place.fail(f"a prefetch of '{buffer}'", "there is no such buffer here", location)
             case Check(condition, message, location):
                 self.condition(condition, place, "check", location)
                 if not 0 <= message < self.messages:

@@ -22,6 +22,7 @@ from tcc.schedule.program import (
     Loop,
     Parallel,
     Position,
+    Prefetch,
     Stmt,
     Store,
     Switch,
@@ -74,6 +75,8 @@ def sizes_of(stmt: Stmt) -> tuple[Size, ...]:
     match stmt:
         case Store():
             return stmt.index, stmt.nontemporal
+        case Prefetch():
+            return (stmt.index,)
         case Loop():
             grain = (stmt.mapping.grain,) if isinstance(stmt.mapping, Parallel) else ()
             return stmt.lo, stmt.hi, *grain

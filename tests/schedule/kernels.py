@@ -23,6 +23,7 @@ from tcc.schedule.program import (
     Mapping,
     Parallel,
     Position,
+    Prefetch,
     Serial,
     Stmt,
     Store,
@@ -105,7 +106,9 @@ class Maker(Accesses):
                 value = self.merged(value, Load(value.dtype, name, index))
             return [Store(name, index, value, combine)]
         name = self.parameter(value.dtype, "write", size)
-        return [Store(name, index, value, nontemporal=int(self.chance(0.05)))]
+        stored = Store(name, index, value, nontemporal=int(self.chance(0.05)))
+        hint = Prefetch(name, index + self.rng.randrange(-64, 64), write=self.chance(0.5))
+        return [hint, stored] if self.chance(0.1) else [stored]
 
     def merged(self, a: Expr, b: Expr) -> Expr:
         return apply("xor" if a.dtype == BOOL else "add", a, b)

@@ -41,6 +41,8 @@ BROKEN = [
     ("let j = X[0]\nY[j] = X[0]", "'j' in the index 'j' is not defined"),
     ("if X[0]\n  Y[0] = X[0]", "the condition of if is f32"),
     ("check 0: X[0]", "the condition of check is f32"),
+    ("prefetch Q[0]", "there is no such buffer here"),
+    ("prefetch write Y[q]", "'q' in the index 'q' is not defined"),
     ("check 5: X[0] < X[1]", "the program has 1 messages"),
     ("Y[0] = X[0] if X[1] else 0", "the guard of a load of 'X' is f32"),
     ("Y[0] = cast[f32](position[f32](n))", "a position is an integer"),
