@@ -19,7 +19,7 @@ help:
 	@echo "make check     ruff, pyright, import contracts"
 	@echo "make format    let ruff format the sources"
 	@echo "make bench-peers  install the libraries that tcc is measured against into build/bench/venv"
-	@echo "make bench     measure every workload with one and with two threads, write docs/measured/cpu.md"
+	@echo "make bench     measure every workload with one and with two threads, and compile times, write docs/measured/cpu.md"
 	@echo "make bench-counts  count instructions and cache misses where tcc was behind in make bench"
 	@echo "make bench-quick  measure the main ones, within two minutes"
 
@@ -64,13 +64,14 @@ bench-peers: $(PEERS)
 bench: $(INSTALLED)
 	$(PY) -m tools.bench run --threads 1 -o $(BENCH)/threads1.json
 	$(PY) -m tools.bench run --threads 2 -o $(BENCH)/threads2.json
+	$(PY) -m tools.bench compile -o $(BENCH)/compiling.json
 	$(PY) -m tools.bench report $(BENCH)/threads1.json $(BENCH)/threads2.json \
-		--counts $(BENCH)/counts.json -o docs/measured/cpu.md
+		--compiling $(BENCH)/compiling.json --counts $(BENCH)/counts.json -o docs/measured/cpu.md
 
 bench-counts: $(INSTALLED)
 	$(PY) -m tools.bench counts --report $(BENCH)/threads1.json -o $(BENCH)/counts.json --listings $(BENCH)/listings
 	$(PY) -m tools.bench report $(BENCH)/threads1.json $(wildcard $(BENCH)/threads2.json) \
-		--counts $(BENCH)/counts.json -o docs/measured/cpu.md
+		--compiling $(BENCH)/compiling.json --counts $(BENCH)/counts.json -o docs/measured/cpu.md
 
 bench-quick: $(INSTALLED)
 	$(PY) -m tools.bench run --quick -o $(BENCH)/quick.json

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from tools.bench import operands, plot, report, summary
+from tools.bench import compiling, operands, plot, report, summary
 from tools.bench.measure import Bench, Effort
 from tools.bench.peers import FILES
 from tools.bench.peers.numpy_arrays import NumPy
@@ -223,3 +223,14 @@ class TestRuns:
         assert found["limits"]["f32"] > 1e9
         assert found["limits"]["memory_copy"] > 1e8
         assert output.with_suffix(".svg").exists()
+
+
+def test_compile_times() -> None:
+    (found,) = compiling.measured([by_name("tiny layer")], repetitions=1)
+    stages = [found[k] for k in ("passes", "schedule", "lower", "LLVM", "link")]
+    assert found["seconds"] == pytest.approx(sum(stages))
+    assert min(stages) >= 0
+    slow = {**found, "name": "slow", "seconds": 1.0}
+    page = compiling.section(json.loads(compiling.document([{**found, "seconds": 0.1}, slow])))
+    assert "1 of 2 workloads take no more than 150 ms" in page
+    assert page.index("| slow | 1000 |") < page.index("| tiny layer | 100 |")

@@ -1,4 +1,4 @@
-"""``python -m tools.bench run | counts | report | list``: see each command's ``--help``."""
+"""``python -m tools.bench run | compile | counts | report | list``: see each command's ``--help``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from tools.bench import calls, counts, limits, plot, report, steps, summary
+from tools.bench import calls, compiling, counts, limits, plot, report, steps, summary
 from tools.bench.measure import QUICK, Bench, Effort
 from tools.bench.peers import FILES
 from tools.bench.processes import installed
@@ -44,6 +44,7 @@ def main() -> None:
         "-o", "--output", type=Path, required=True, help="the .md file, whose remarks are kept; the plot lies beside it"
     )
     page.set_defaults(command=_report)
+    page.add_argument("--compiling", type=Path, help="a file of `compile`, if it exists: a section")
     page.add_argument("--counts", type=Path, help="a file of `counts`, if it exists: a table beside the remarks")
     count = commands.add_parser("counts", help="count instructions and cache misses")
     count.add_argument("words", nargs="*", help="as for run (default: the workloads behind in the report)")
@@ -54,6 +55,10 @@ def main() -> None:
     count.add_argument("--listings", type=Path, help="a folder for the instructions that were executed")
     count.add_argument("-o", "--output", type=Path, default=Path("build/bench/counts.json"))
     count.set_defaults(command=_counts)
+    compiled = commands.add_parser("compile", help="measure how long tcc compiles")
+    compiled.add_argument("words", nargs="*", help="as for run")
+    compiled.add_argument("-o", "--output", type=Path, default=Path("build/bench/compiling.json"))
+    compiled.set_defaults(command=_compile)
     listing = commands.add_parser("list", help="the workloads")
     listing.set_defaults(command=_list)
     options = parser.parse_args()
@@ -148,15 +153,29 @@ def _counts(options: argparse.Namespace) -> None:
     print(f"\nwritten: {options.output}")
 
 
+def _compile(options: argparse.Namespace) -> None:
+    entries: list[dict[str, Any]] = []
+    for entry in compiling.measured([w for _, w in chosen(options.words, quick=False)]):
+        entries.append(entry)
+        print(f"{entry['name']:48} {1e3 * entry['seconds']:6.0f} ms", flush=True)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(compiling.document(entries))
+    print(f"\nwritten: {options.output}")
+
+
 def _report(options: argparse.Namespace) -> None:
     reports = [json.loads(path.read_text()) for path in options.reports]
     picture = options.output.with_suffix(".svg")
     options.output.parent.mkdir(parents=True, exist_ok=True)
     picture.write_text(plot.svg(summary.rows(reports[0]), _title(reports[0])))
     kept = report.remarks(options.output.read_text()) if options.output.exists() else ""
-    counted = json.loads(options.counts.read_text()) if options.counts and options.counts.exists() else None
-    options.output.write_text(report.markdown(reports, picture.name, counted) + (f"\n{kept}" if kept else ""))
+    counted, compiled = map(_read, (options.counts, options.compiling))
+    options.output.write_text(report.markdown(reports, picture.name, counted, compiled) + (f"\n{kept}" if kept else ""))
     print(f"written: {options.output}, {picture}")
+
+
+def _read(path: Path | None) -> Any:
+    return json.loads(path.read_text()) if path is not None and path.exists() else None
 
 
 def _title(result: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tools.bench import counts
+from tools.bench import compiling, counts
 from tools.bench.measure import NO_LOOPS
 from tools.bench.peers import FILES
 from tools.bench.summary import Row, behind, duration, geometric_mean, overall, rows
@@ -62,8 +62,13 @@ def remarks(page: str) -> str:
     return found + rest
 
 
-def markdown(reports: Sequence[Mapping[str, Any]], plot: str = "", counted: Mapping[str, Any] | None = None) -> str:
-    """The page: the machine, its limits, a table for each report, and one of instructions and cache misses."""
+def markdown(
+    reports: Sequence[Mapping[str, Any]],
+    plot: str = "",
+    counted: Mapping[str, Any] | None = None,
+    compiled: Mapping[str, Any] | None = None,
+) -> str:
+    """The page: the machine, its limits, a table for each report, and of compile times, instructions and misses."""
     first = reports[0]
     machine, limits = first["machine"], first["limits"]
     parts = [
@@ -86,6 +91,7 @@ def markdown(reports: Sequence[Mapping[str, Any]], plot: str = "", counted: Mapp
     parts += [f"![ratios to the best peer]({plot})"] if plot else []
     for report in reports:
         parts += _section(report)
+    parts += [compiling.section(compiled)] if compiled else []
     if counted and counted["workloads"]:
         parts += ["## Counts", COUNTS.format(date=counted["date"]), counts.table(counted, SHORT)]
     return "\n\n".join(parts) + "\n"
