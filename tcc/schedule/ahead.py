@@ -7,6 +7,7 @@ from tcc.ir.dim import Size
 from tcc.ir.scalar import TABLE, Apply
 from tcc.schedule import walk
 from tcc.schedule.axes import Plan, coefficient
+from tcc.schedule.decision import Decision
 from tcc.schedule.element import KernelBuilder
 from tcc.schedule.program import Let, Prefetch, Store
 
@@ -28,6 +29,10 @@ def ask(kernel: KernelBuilder, plan: Plan) -> None:
     for store in last.stmts:
         if isinstance(store, Store) and store.nontemporal == 0 and _is_far(kernel, plan, store.buffer, store.index):
             before.stmts.append(Prefetch(store.buffer, store.index, write=True, location=store.location))
+            reason = "a line is read before a part of it is written, and this pass computes meanwhile"
+            choice = "asked for in the pass before the last one"
+            about = f"the results in {store.buffer}"
+            kernel.decisions.append(Decision("prefetch", about, choice, reason, location=store.location))
 
 
 def _is_far(kernel: KernelBuilder, plan: Plan, buffer: str, index: Size) -> bool:

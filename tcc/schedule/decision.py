@@ -18,7 +18,7 @@ class Alternative:
 @dataclass(frozen=True)
 class Decision:
     """One choice: ``kind`` (fuse, inline, store, lanes, tile, threads, row, in place, pack,
-    share memory), what it is about, what was chosen, and why.
+    prefetch, share memory), what it is about, what was chosen, and why.
 
     ``alternatives`` are compared by cost where the choice is one of costs, in ``unit``.
     """

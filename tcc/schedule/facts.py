@@ -48,5 +48,5 @@ class Facts:
         return max(1, self.vector_bytes // dtype.bytes)
 
     def masks(self, dtype: DType) -> bool:
-        """Whether one instruction loads some of a vector's elements: since AVX for the wider ones, and AVX-512."""
+        """Whether one instruction loads some elements of a vector: AVX does of four bytes or more, AVX-512 of any."""
         return self.vector_bytes >= (32 if dtype.bytes >= 4 else 64)

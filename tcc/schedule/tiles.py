@@ -13,6 +13,7 @@ from tcc.ir.scalar import COMBINES, Const, Expr, Name, apply
 from tcc.schedule.axes import WORK, PlanLoop
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.contract import Product, Sum
+from tcc.schedule.decision import Decision
 from tcc.schedule.element import Emitted, Task
 from tcc.schedule.panels import PanelBuilder
 from tcc.schedule.prepacked import is_unchanging
@@ -24,8 +25,8 @@ LEAST_TILES = 16
 """Tiles of rows that share a packed block at least."""
 STEPS = 256
 """Steps that go on together are a multiple of this, where not all do."""
-XMM = 16
-"""Bytes of the shortest vectors."""
+SHORTEST = 16
+"""Bytes of the shortest vectors that machines have."""
 DEAR = 20.0
 """Additions from which on one vector of an epilogue at a time keeps the processor busy, and its constants many
 registers."""
@@ -63,6 +64,12 @@ class Tiles(PanelBuilder):
         per: Size = self.tiles
         if self.in_order:
             per = 1
+            about = f"{self.task.node.op.name} → {self.task.node.results[0].type}"
+            reason = (
+                "the results are larger than the second cache and are written in order, the right operand stays in it"
+            )
+            choice = "each tile of rows goes through all columns"
+            self.decisions.append(Decision("tile", about, choice, reason, location=self.at))
         elif not self.task.inside and (not isinstance(self.tiles, int) or self.tiles > LEAST_TILES):
             pieces = dim.ceildiv(UNITS, dim.maximum(others, 1))
             per = self.size(dim.maximum(LEAST_TILES, dim.ceildiv(self.tiles, pieces)), "per", LEAST_TILES)
@@ -270,7 +277,7 @@ class Tiles(PanelBuilder):
         if not isinstance(left, int) or left % lanes == 0 or panels > 1:
             return [joint]
         rest = left % lanes
-        narrow = max(1 << (rest - 1).bit_length(), XMM // self.dtype.real.bytes)
+        narrow = max(1 << (rest - 1).bit_length(), SHORTEST // self.dtype.real.bytes)
         if not direct and (narrow >= lanes or self.product.words is not None):
             return [joint]
         whole = left - rest

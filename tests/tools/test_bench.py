@@ -227,9 +227,7 @@ class TestRuns:
 
 def test_compile_times() -> None:
     (found,) = compiling.measured([by_name("tiny layer")], repetitions=1)
-    stages = [found[k] for k in ("passes", "schedule", "lower", "LLVM", "link")]
-    assert found["seconds"] == pytest.approx(sum(stages))
-    assert min(stages) >= 0
+    assert min(found[k] for k in ("graph", "schedule", "lower", "link")) > 0
     slow = {**found, "name": "slow", "seconds": 1.0}
     page = compiling.section(json.loads(compiling.document([{**found, "seconds": 0.1}, slow])))
     assert "1 of 2 workloads take no more than 150 ms" in page
