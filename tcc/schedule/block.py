@@ -5,8 +5,11 @@ Equal expressions in one scope become one let, so that a diamond of shared value
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections import abc
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product as points
 from typing import Any, Union
 
 from tcc.ir import dim
@@ -18,6 +21,8 @@ from tcc.schedule import walk
 from tcc.schedule.program import Alloc, Block, Carry, Let, Load, Loop, Mapping, Position, Serial, Stmt, Switch
 
 Key = tuple[Any, ...]
+FEW = 64
+"""Points up to which all values of a size are worked out."""
 
 
 @dataclass(eq=False)
@@ -230,6 +235,34 @@ class BlockBuilder:
             return size
         return self.chosen(Position(I64, size), location, prefix, lower, upper)
 
+    def values_of(self, size: Size) -> frozenset[int] | None:
+        """Every number that a size may be, where the positions that it depends on are at most `FEW` points."""
+        free = self._free(size)
+        if free is None:
+            return None
+        ranges = {s.name: range(s.lower, s.upper + 1) for s in free if isinstance(s.upper, int)}
+        return values_at(size, ranges, self._value)
+
+    def _free(self, size: Size) -> list[dim.Symbol] | None:
+        """The symbols that a size's value follows from, some of them by lets; None where they have too many values."""
+        free: dict[str, dim.Symbol] = {}
+        for symbol in dim.symbols(size):
+            definition = self.definitions.get(symbol.name)
+            made_of = self._free(definition.index) if isinstance(definition, Position) else None
+            if made_of is None or _points(made_of) > _points([symbol]):
+                made_of = [symbol]
+            free |= {s.name: s for s in made_of}
+        return list(free.values()) if _points(free.values()) <= FEW else None
+
+    def _value(self, size: Size, point: dict[str, int]) -> int:
+        """A size's value where its free symbols have theirs, which grow by those that follow."""
+        for symbol in dim.symbols(size):
+            if symbol.name not in point:
+                definition = self.definitions[symbol.name]
+                assert isinstance(definition, Position)
+                point[symbol.name] = self._value(definition.index, point)
+        return dim.evaluate(size, point)
+
     def digit(self, number: Size, extent: Size, location: Location, prefix: str, last: bool) -> tuple[Size, Size]:
         """The last digit of a mixed-radix number, and the rest of it; ``last``: there is none."""
         if extent == 1:
@@ -247,6 +280,20 @@ class BlockBuilder:
     def alloc(self, stmt: Alloc, scope: Scope) -> None:
         """Puts an allocation at the beginning of a scope."""
         scope.stmts.insert(0, stmt)
+
+
+def values_at(
+    size: Size,
+    ranges: abc.Mapping[str, Sequence[int]],
+    evaluate: Callable[[Size, dict[str, int]], int] = dim.evaluate,
+) -> frozenset[int]:
+    """A size's values at all points of its symbols' ranges."""
+    return frozenset(evaluate(size, dict(zip(ranges, at, strict=True))) for at in points(*ranges.values()))
+
+
+def _points(symbols: Iterable[dim.Symbol]) -> float:
+    """How many points symbols of known ranges have."""
+    return math.prod(s.upper + 1 - s.lower if isinstance(s.upper, int) else math.inf for s in symbols)
 
 
 def _count_uses(expr: Expr, uses: dict[int, int]) -> None:

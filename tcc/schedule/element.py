@@ -18,7 +18,7 @@ from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Node, Value
 from tcc.ir.location import Location
 from tcc.ir.scalar import Apply, Const, Expr, Name, apply, compute_dtype
-from tcc.schedule.block import BlockBuilder, Key, OpenLoop, Scope
+from tcc.schedule.block import BlockBuilder, Key, OpenLoop, Scope, values_at
 from tcc.schedule.facts import Facts
 from tcc.schedule.group import Group, Grouping
 from tcc.schedule.nests import Item, splat
@@ -74,7 +74,8 @@ class Task:
     ``stored`` names the buffers of stored values; ``messages`` may grow; ``taken`` are names that the
     kernel may not use; ``plain`` are the digests of weights that stay as they are. ``unchanging`` are values that
     are the same in each step of the loop around. ``inside``: the kernel is a part of another one, in whose parallel
-    loop it stands; ``local`` are then the values of which only a box is stored.
+    loop it stands; ``local`` are then the values of which only a box is stored, ``values`` the numbers that sizes
+    known in that kernel only may be, by their names.
     """
 
     group: Group
@@ -87,11 +88,19 @@ class Task:
     unchanging: frozenset[Value] = frozenset()
     inside: bool = False
     local: Mapping[Value, Local] = field(default_factory=dict[Value, Local])
+    values: Mapping[str, Sequence[int]] = field(default_factory=dict[str, "Sequence[int]"])
 
     @property
     def node(self) -> Node:
         """The first root's node."""
         return self.group.roots[0].node
+
+    def values_of(self, size: Size) -> frozenset[int] | None:
+        """All numbers that a size may be; None where they are not known, or not all."""
+        names = [s.name for s in dim.symbols(size)]
+        if not all(n in self.values for n in names):
+            return None
+        return values_at(size, {n: self.values[n] for n in names})
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tcc.ir import dim
@@ -24,7 +24,8 @@ class Joint(BlockBuilder):
     """A kernel under construction whose parts are groups' loops.
 
     ``local`` are the values of which only a part is stored, in ``rooms`` that each worker has for itself;
-    ``most`` the greatest values of sizes that are known in the kernel only.
+    ``most`` the greatest values of sizes that are known in the kernel only, and ``values`` all of them, where they are
+    few.
     """
 
     def __init__(self, task: Task) -> None:
@@ -35,6 +36,7 @@ class Joint(BlockBuilder):
         self.local: dict[Value, Local] = {}
         self.rooms: dict[str, Buffer] = {}
         self.most: dict[str, Size] = {}
+        self.values: dict[str, Sequence[int]] = {}
         self._parameters: dict[str, Parameter] = {}
         self._constants: list[tuple[str, Weight]] = []
 
@@ -59,6 +61,7 @@ class Joint(BlockBuilder):
             task.plain,
             inside=True,
             local=self.local,
+            values=self.values,
         )
         (emitted,) = row.emit(inside)
         body = _roomy(_serial(emitted.body), self.most)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from tcc.ir import dim
@@ -47,10 +48,8 @@ class _Strips(Joint):
             at, unit = self.digit(unit, extent, self.at, "at", k == len(batch) - 1)
             places.insert(0, at)
         start = self.sized(block * most, self.at, "start", 0, dim.maximum(rows - 1, 0))
-        count = self.sized(dim.minimum(most, rows - start), self.at, "rows", 1, most)
-        self.seen = self._seen(start + count)
-        for size, upper in ((count, most), (self.seen, self._columns())):
-            self.most.update((s.name, upper) for s in dim.symbols(size) if size == dim.of_atom(s))
+        count = self._known(self.sized(dim.minimum(most, rows - start), self.at, "rows", 1, most), most)
+        self.seen = self._known(self._seen(start + count), self._columns())
         bodies = [self._member(k, [*places, start], most, count) for k in range(len(self.chain.members))]
         self.allocate()
         for body in bodies:
@@ -59,6 +58,23 @@ class _Strips(Joint):
         if units != 1:
             self.close()
         return self.joined()
+
+    def _known(self, size: Size, upper: Size) -> Size:
+        """The size, and what is known of it: its values where they are few, as multiples of what they share; what it
+        is at most."""
+        values, share = self.values_of(size), 1
+        if values is not None and len(values) == 1:
+            return next(iter(values))
+        if values is not None:
+            share, upper = math.gcd(*values), max(values)
+            parts = dim.floordiv(size, share)
+            size = share * self.sized(parts, self.at, "parts", min(values) // share, upper // share)
+        for symbol in dim.symbols(size):
+            if size == share * dim.of_atom(symbol):
+                self.most[symbol.name] = dim.floordiv(upper, share)
+                if values is not None:
+                    self.values[symbol.name] = [v // share for v in sorted(values)]
+        return size
 
     def _rows(self) -> int:
         """Rows of a block: whole tiles of a product."""
@@ -104,7 +120,7 @@ class _Strips(Joint):
                     extent = dim.minimum(scale * turns, g.extent(name) - scale * place)
                     upper = scale * (most if name == names[-1] else 1)
                     extent = self.sized(extent, self.at, "rows", 1, upper)
-                    self.most.update((s.name, upper) for s in dim.symbols(extent) if extent == dim.of_atom(s))
+                    extent = self._known(extent, upper)
                 axes[name] = Axis(f"{name}_rows", extent)
                 at[name] = at[name] + axes[name].symbol
         if self.band is not None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product as points
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import I64
 from tcc.ir.scalar import COMBINES, Const, Expr, Name, apply
-from tcc.schedule.axes import WORK, PlanLoop
+from tcc.schedule.axes import HIDING, WORK, PlanLoop
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.contract import Product, Sum
 from tcc.schedule.decision import Decision
 from tcc.schedule.element import Emitted, Task
-from tcc.schedule.panels import PanelBuilder
+from tcc.schedule.panels import PACKED_ROWS, PanelBuilder
 from tcc.schedule.prepacked import is_unchanging
 from tcc.schedule.program import Alloc, Apart, Buffer, Carry, If, Load, Mapping, Parallel, Position, Serial, Store
 
@@ -44,12 +43,18 @@ class _Piece:
 
 
 class Tiles(PanelBuilder):
-    """The loops of a kernel of products."""
+    """The loops of a kernel of products.
+
+    ``ms`` and ``ns`` are the numbers of rows and of columns that there may be, where they are known; ``least`` is the
+    least height that tiles of blocks at hand have at no loss.
+    """
 
     def __init__(self, task: Task, product: Product) -> None:
         super().__init__(task, product)
         self.tile_buffers: list[str] = []
         self.above: Size = 0
+        self.least = 1
+        self.ms, self.ns = (task.values_of(x) for x in (self.m, self.n))
 
     # --- units --------------------------------------------------------------------------------------
 
@@ -133,6 +138,8 @@ class Tiles(PanelBuilder):
         )
         if isinstance(self.n, int) and self.n < self.wide:
             self.left = self.n
+        elif not isinstance(self.n, int) and self.ns is not None and all(n % product.lanes == 0 for n in self.ns):
+            self.left = product.lanes * self.size(dim.floordiv(self.left, product.lanes), "vectors", 1, product.vectors)
         depth = self.together()
         tiles = self.tiles if depth else 1
         if depth or not self._is_trivial():
@@ -161,6 +168,9 @@ class Tiles(PanelBuilder):
             self.left, direct = lefts[number], directs[number]
             modes = [direct] if isinstance(direct, bool) else [False, True]
             for mode in self.cases(0 if isinstance(direct, bool) else direct, len(modes), self.at):
+                # Where a block may be read where it lies, one of few rows is packed only if it is narrow.
+                packed = len(modes) > 1 and not modes[mode]
+                self.least = (PACKED_ROWS * product.height + 1) // (PACKED_ROWS + 1) if packed else 1
                 if not modes[mode] and not laid:
                     for s, p in zip(product.sums, self.rights, strict=True):
                         self.pack_right(s, p)
@@ -212,58 +222,75 @@ class Tiles(PanelBuilder):
 
     def _sums(self, height: Size, direct: bool) -> None:
         """The sums of a tile of rows."""
-        product, heights = self.product, self._heights()
-        for s, p in zip(product.sums, self.lefts, strict=True):
+        for s, p in zip(self.product.sums, self.lefts, strict=True):
             if p is not None:
                 self.pack_left(s, p, self.row, height)
         self.before_tile(height)
-        blocks = self._blocks(direct)
-        index: Size = 0
-        if len(blocks) > 1 and isinstance(self.n, int):
-            index = dim.floordiv(self.left, self.wide)
-        elif len(blocks) > 1:
-            index = dim.ceildiv(self.left, product.lanes * blocks[0][1]) - 1
-        if len(heights) > 1:
-            index = index * len(heights) + height - heights[0]
-        forms = list(points(blocks, heights))
-        chosen, left = self.size(index, "form"), self.left
-        for number in self.cases(chosen, len(forms), self.at):
-            (self.left, vectors), high = forms[number]
-            self._tile(vectors, high, direct)
+        blocks, block = self._blocks(direct)
+        left = self.left
+        for number in self.cases(block, len(blocks), self.at):
+            self.left, vectors = blocks[number]
+            heights = self._heights(vectors)
+            index = dim.ceildiv(dim.maximum(height, heights[0]) - heights[0], heights.step)
+            for high in self.cases(0 if len(heights) == 1 else self.size(index, "form"), len(heights), self.at):
+                exact = self.ms is not None or (heights.step == 1 and (high > 0 or heights[0] == 1))
+                self._tile(vectors, None if exact else height, heights[high], direct)
         self.left = left
 
-    def _heights(self) -> list[int]:
-        most = self.product.height
-        if isinstance(self.m, int):
-            low = self.m // max(1, -(-self.m // most))
-            return [low] if self.extra == 0 else [low, low + 1]
-        return list(range(1, most + 1))
+    def _heights(self, vectors: int) -> range:
+        """The heights of tiles of so many vectors.
 
-    def _blocks(self, direct: bool) -> list[tuple[Size, int]]:
-        """The columns that the block at hand may have, and how many vectors these are: of several panels all."""
+        Where only the machine knows how many rows there are, those of a narrow tile are few, and none is lower than it
+        may be at no cost: rows that do not exist take the place of sums that would be waited for.
+        """
+        most = self.product.height
+        if self.ms is not None:
+            low = [m // max(1, -(-m // most)) for m in self.ms]
+            high = [-(-m // max(1, -(-m // most))) for m in self.ms]
+            return range(min(low), max(high) + 1)
+        if vectors == self.product.vectors:
+            return range(self.least, most + 1)
+        return range(most - max(0, most - HIDING // vectors) // 2 * 2, most + 1, 2)
+
+    def _blocks(self, direct: bool) -> tuple[list[tuple[Size, int]], Size]:
+        """The columns that the block at hand may have, and how many vectors these are: of several panels all. Then
+        which of them it has."""
         lanes, most = self.product.lanes, self.product.vectors
         panel = 0 if direct else self.rights[0].columns // lanes
         step = panel if 0 < panel < most else 1
         if direct and not isinstance(self.left, int):
-            return [(self.left, most)]
-        if isinstance(self.n, int):
-            lefts = [self.left] if isinstance(self.left, int) else [self.n % self.wide, self.wide]
-            return [(left, step * -(-left // (lanes * step))) for left in lefts]
-        return [(self.left, vectors) for vectors in range(step, most + 1, step)]
+            return [(self.left, most)], 0
+        lefts = {self.left} if isinstance(self.left, int) else self._lefts()
+        if lefts is not None:
+            blocks: list[tuple[Size, int]] = [(left, step * -(-left // (lanes * step))) for left in sorted(lefts)]
+            return blocks, 0 if len(blocks) == 1 else self.size(dim.floordiv(self.left, self.wide), "block")
+        several = [(self.left, vectors) for vectors in range(step, most + 1, step)]
+        return several, self.size(dim.ceildiv(self.left, lanes * step) - 1, "block")
 
-    def _tile(self, vectors: int, height: int, direct: bool) -> None:
-        """Results in registers, over all steps."""
+    def _lefts(self) -> set[int] | None:
+        """How many columns a block may have, where that is one number beside the whole ones' at most."""
+        if self.ns is None:
+            return None
+        lefts = {n % self.wide for n in self.ns} - {0} | {self.wide for n in self.ns if n >= self.wide}
+        return lefts if len(lefts - {self.wide}) <= 1 else None
+
+    def _tile(self, vectors: int, rows: Size | None, height: int, direct: bool) -> None:
+        """Results in registers, over all steps: ``height`` rows, of which the last of ``rows``, if given, takes the
+        place of those behind it."""
         product = self.product
         panel = 0 if direct else self.rights[0].columns // product.lanes
         panels = vectors // panel if 0 < panel < vectors else 1
         vectors //= panels
         row = self.row
-        if height != self.low and isinstance(row, dim.Dim):
+        if rows is None and height != self.low and isinstance(row, dim.Dim):
             # Of tiles of this height, here, it is known that all of their rows exist.
             floor, self.floor = self.floor, len(self.scopes) - 1
             row = self.chosen(Position(I64, row), self.at, "row", 0, self._last_row(height))
             self.floor = floor
         i = self.into("i", height, 1, height)
+        if rows is not None:
+            i = self.size(dim.minimum(i, rows - 1), "within", 0, height - 1)
+        row = row + i if rows is None else self.size(row + i, "row", 0, self._last_row(1))
         number = self.into("panel", panels, 1, panels) if panels > 1 else 0
         for piece in self._pieces(vectors, panels, direct):
             self._columns(row, i, number, piece, direct)
@@ -287,11 +314,11 @@ class Tiles(PanelBuilder):
         return [*first, _Piece(whole, whole + narrow, narrow, 1, masked=narrow != rest)]
 
     def _columns(self, row: Size, i: Size, number: Size, piece: _Piece, direct: bool) -> None:
-        """A piece of the columns of a tile's row, in panel ``number`` of the block."""
+        """A piece of the columns of ``row``, the tile's ``i``-th one, in panel ``number`` of the block."""
         product = self.product
         within = self.into("j", piece.last, piece.lanes, piece.copies, lo=piece.first)
         j = number * piece.last + within
-        self.put_row(row + i)
+        self.put_row(row)
         self.put_at(product.columns, self.start + j)
         apart = any(p is None for p in self.lefts) or direct
         first = self.done if self.constants or self.prepared else 0
