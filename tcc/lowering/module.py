@@ -35,7 +35,7 @@ _TO_LLVM = (
 _LINES = "ensure-debug-info-scope-on-llvm-func{{emission-kind={}}}"
 _TRIPLE = "llvm.target_triple"
 
-LEAST = 1500
+LEAST = 800
 """Operations of a module that is worth a worker's while: tens of milliseconds of machine code."""
 
 
