@@ -34,6 +34,18 @@ class Symbol:
     lower: int = field(default=0, compare=False)
     upper: Size | None = field(default=None, compare=False)
 
+    @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """The symbol itself."""
+        return (self,)
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.name)
+
+    def __hash__(self) -> int:
+        return self._hash
+
     def __str__(self) -> str:
         return self.name
 
@@ -44,6 +56,11 @@ class FloorDiv:
 
     numerator: Size
     denominator: Size
+
+    @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """Every symbol in it."""
+        return _symbols((self.numerator, self.denominator))
 
     @cached_property
     def _text(self) -> str:
@@ -61,6 +78,11 @@ class Extremum:
     arguments: tuple[Size, ...]
 
     @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """Every symbol in it."""
+        return _symbols(self.arguments)
+
+    @cached_property
     def _text(self) -> str:
         return f"{self.kind}({', '.join(map(str, self.arguments))})"
 
@@ -73,6 +95,7 @@ Monomial = tuple[tuple[Atom, int], ...]
 Terms = dict[Monomial, int]
 
 
+@lru_cache(maxsize=1 << 14)
 def _order(monomial: Monomial) -> tuple[int, tuple[tuple[str, int], ...]]:
     return (-sum(p for _, p in monomial), tuple((str(a), p) for a, p in monomial))
 
@@ -82,6 +105,16 @@ class Dim:
     """A size that is not a constant. Made by arithmetic on symbols, never directly; see `symbol`."""
 
     terms: tuple[tuple[Monomial, int], ...]
+
+    @cached_property
+    def atoms(self) -> tuple[Atom, ...]:
+        """The atoms, without those nested in other atoms."""
+        return tuple(dict.fromkeys(a for m, _ in self.terms for a, _ in m))
+
+    @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """Every symbol, nested ones included, each once, in order of appearance."""
+        return _symbols(self.atoms)
 
     @cached_property
     def _hash(self) -> int:
@@ -185,7 +218,7 @@ def axis(name: str, extent: Size) -> Dim:
 
 def of_atom(atom: Atom) -> Size:
     """The size consisting of one atom."""
-    return _make({((atom, 1),): 1})
+    return Dim(((((atom, 1),), 1),))
 
 
 def _add(a: Size, b: Size) -> Size:
@@ -346,20 +379,16 @@ def sole_atom(size: Size) -> Atom | None:
 
 def atoms(size: Size) -> tuple[Atom, ...]:
     """The atoms of a size, without those nested in other atoms."""
-    return tuple(dict.fromkeys(a for m, _ in (size.terms if isinstance(size, Dim) else ()) for a, _ in m))
+    return size.atoms if isinstance(size, Dim) else ()
 
 
 def symbols(size: Size) -> tuple[Symbol, ...]:
     """Every symbol in a size, nested ones included, each once, in order of appearance."""
-    found: dict[Symbol, None] = {}
-    for atom in atoms(size):
-        if isinstance(atom, Symbol):
-            found[atom] = None
-        else:
-            parts = (atom.numerator, atom.denominator) if isinstance(atom, FloorDiv) else atom.arguments
-            for part in parts:
-                found.update(dict.fromkeys(symbols(part)))
-    return tuple(found)
+    return size.symbols if isinstance(size, Dim) else ()
+
+
+def _symbols(parts: Iterable[Size | Atom]) -> tuple[Symbol, ...]:
+    return tuple(dict.fromkeys(s for part in parts if not isinstance(part, int) for s in part.symbols))
 
 
 def substitute(size: Size, values: Mapping[str, Size]) -> Size:
@@ -387,10 +416,12 @@ def _substituted(size: Size, values: Mapping[str, Size], done: dict[Atom, Size])
         parts = [_substituted(part, values, done) for part in atom.arguments]
         return minimum(*parts) if atom.kind == "min" else maximum(*parts)
 
-    total: Size = 0
+    total: Terms = {}
     for monomial, coefficient in size.terms:
-        total = total + coefficient * product(replaced(a) for a, p in monomial for _ in range(p))
-    return total
+        factor = product(replaced(a) for a, p in monomial for _ in range(p))
+        for m, c in _terms(factor).items():
+            total[m] = total.get(m, 0) + coefficient * c
+    return _make(total)
 
 
 def evaluate(size: Size, values: Mapping[str, int]) -> int:

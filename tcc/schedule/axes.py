@@ -218,7 +218,7 @@ def coefficient(size: Size, name: str) -> Size | None:
                     return None
                 found = True
                 continue
-            if any(s.name == name for s in dim.symbols(dim.of_atom(atom))):
+            if any(s.name == name for s in atom.symbols):
                 return None
             rest = rest * dim.product([dim.of_atom(atom)] * power)
         if found:
