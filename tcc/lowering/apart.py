@@ -1,7 +1,8 @@
 """Loops in machine functions of their own.
 
 What such a loop keeps in registers between its iterations (a polynomial's coefficients) then takes none
-from the loops around it: LLVM hoists it no farther than out of the function.
+from the loops around it: LLVM hoists it no farther than out of the function. Long ones go to modules of their
+own (see `tcc.lowering.divide`).
 """
 # The bindings are untyped.
 # pyright: basic
@@ -22,7 +23,9 @@ def emit(frame: Frame, node: Loop, run: Run) -> None:
     if frame.copies or frame.lanes or frame.mask is not None:
         raise InternalError(f"the loop over {node.axis} is a function of its own inside of lanes, copies or a mask")
     captured = Captured(frame, node)
-    symbol = captured.symbol(f"part{next(frame.function.shared.parts)}")
+    apart = frame.function.shared.apart
+    symbol = captured.symbol(f"part{len(apart)}")
+    apart.append(symbol)
     with captured.function(symbol) as (inner, _):
         loop.emit(inner, node, run)
     call(symbol, captured.values)

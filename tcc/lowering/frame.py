@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from itertools import count
 
 from tcc.errors import InternalError
 from tcc.ir.dim import Size, substitute
@@ -72,14 +71,14 @@ class Locations:
 
 @dataclass(frozen=True)
 class Context:
-    """What all functions of a module share. ``parts`` numbers the functions of loops apart."""
+    """What all functions of a module share. ``apart`` names the functions of loops apart."""
 
     prefix: str
     facts: Facts
     triple: str
     locations: Locations
     device: Device | None = None
-    parts: Iterator[int] = field(default_factory=count)
+    apart: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

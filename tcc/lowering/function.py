@@ -56,6 +56,19 @@ def declaration(name: str, arguments: Arguments) -> None:
     _function(name, arguments, None, ir.Location.current, exported=True)
 
 
+def declared(op: ir.OpView) -> None:
+    """A declaration of a function that goes to another module."""
+    llvm.LLVMFuncOp(
+        op.sym_name,
+        op.function_type,
+        linkage=_linkage(True),
+        visibility_=_visibility(True),
+        arg_attrs=op.arg_attrs,
+        no_unwind=True,
+        loc=op.location,
+    )
+
+
 def export(body: ir.Block, names: Collection[str]) -> None:
     """Makes hidden symbols of some of a module's internal functions."""
     for op in body.operations:

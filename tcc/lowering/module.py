@@ -14,6 +14,7 @@ from tcc.errors import InternalError, TccError
 from tcc.lowering import entry, kernel
 from tcc.lowering.cpu import unfolded
 from tcc.lowering.cuda import launch
+from tcc.lowering.divide import divided
 from tcc.lowering.frame import Context, Locations
 from tcc.lowering.function import export, kernel_symbol
 from tcc.lowering.mlir import PassManager, ir, translate
@@ -63,11 +64,12 @@ def lower(program: Program, options: Options) -> ir.Module:
 
 
 def lower_in_parts(program: Program, options: Options, least: float = LEAST) -> Iterator[ir.Module]:
-    """The program as one module after the other, each emitted when it is asked for, of ``least`` operations or
-    more but for the last: so that machine code is made of some at once, and while the next is emitted.
+    """The program as one module after the other, of ``least`` operations or more but for the last: so that machine
+    code is made of some at once, and while the next is emitted.
 
-    The entries are in the last one. Kernels of the others are hidden symbols. Where the borders are follows
-    from the program alone, so that equal programs give equal libraries.
+    The entries are in the last one. Kernels of the others are hidden symbols, and loops apart of long kernels, which
+    have modules of their own. Where the borders are follows from the program alone, so that equal programs give equal
+    libraries.
     """
     rest = deque(program.kernels)
     while True:
@@ -81,6 +83,10 @@ def lower_in_parts(program: Program, options: Options, least: float = LEAST) -> 
                     export(module.body, [kernel_symbol(options.prefix, k.name) for k in own])
                 else:
                     _entries(program, own, options, shared)
+            others = divided(module, shared.apart, least / 2)
+            for other in others:
+                _check(other)
+        yield from others
         yield module
         if not rest:
             return
@@ -117,11 +123,15 @@ def _module(options: Options) -> Iterator[tuple[ir.Module, Context]]:
         shared = Context(options.prefix, options.facts, options.triple, Locations(options.files))
         with ir.Location.file("<unknown>", 0, 0):
             module = ir.Module.create()
+            module.operation.attributes[_TRIPLE] = ir.StringAttr.get(options.triple)
             with ir.InsertionPoint(module.body):
                 yield module, shared
-                module.operation.attributes[_TRIPLE] = ir.StringAttr.get(options.triple)
-        if not module.operation.verify():
-            raise InternalError("the generated MLIR is not valid", why="stage: lowering")
+        _check(module)
+
+
+def _check(module: ir.Module) -> None:
+    if not module.operation.verify():
+        raise InternalError("the generated MLIR is not valid", why="stage: lowering")
 
 
 def to_text(module: ir.Module) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tcc.ir.graph import Module
 from tcc.schedule.entry import Library, entry, names_of
 from tcc.schedule.facts import Facts
+from tcc.schedule.functions import in_functions
 from tcc.schedule.merge import merged
 from tcc.schedule.prepacked import in_several_forms
 from tcc.schedule.program import Program
@@ -34,4 +35,5 @@ def schedule_all(module: Module, targets: Sequence[Facts]) -> list[Program]:
 
 def _scheduled(module: Module, facts: Facts, plain: frozenset[str]) -> Program:
     library = Library(facts, reserved=names_of(module), plain=plain)
-    return merged(library.program([entry(f, module, library) for f in module.functions]))
+    made = merged(library.program([entry(f, module, library) for f in module.functions]))
+    return made if facts.threads else in_functions(made)

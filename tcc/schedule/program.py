@@ -185,7 +185,8 @@ class Warps:
 class Apart:
     """One iteration after the other, in a machine function of the loop's own.
 
-    So what it keeps in registers takes none from the loops around it. Outside of lanes and copies.
+    So what it keeps in registers takes none from the loops around it, and machine code is made of several of them at
+    once. Outside of lanes and copies.
     """
 
 
