@@ -24,8 +24,8 @@ from tcc.ir import location as locations
 from tcc.ir import text
 from tcc.ir.graph import Module
 from tcc.ir.parse import parse_module
+from tcc.loops.text import to_text as program_text
 from tcc.pipeline import Options, Scheduled, Stages
-from tcc.schedule.text import to_text as program_text
 from tcc.tree import Tree, unflatten
 
 

@@ -13,10 +13,10 @@ from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dim import Dim, Size, Symbol
 from tcc.ir.graph import Function, Module, Value
+from tcc.loops.program import Copy, Entry, Loop, Parallel, Program
+from tcc.loops.walk import statements
+from tcc.loops.weight import Weight
 from tcc.schedule import cost
-from tcc.schedule.program import Copy, Entry, Loop, Parallel, Program
-from tcc.schedule.walk import statements
-from tcc.schedule.weight import Weight
 from tcc.targets.weights import WeightArray, WeightBlock, layout
 from tcc.version import VERSION
 

@@ -25,13 +25,13 @@ from tcc.errors import InternalError, TccError, Unsupported, UserError
 from tcc.ir import build, text
 from tcc.ir.graph import Graph, Module
 from tcc.ir.verify import verify
+from tcc.loops import text as program_text
+from tcc.loops.program import Program
+from tcc.loops.verify import verify as verify_program
 from tcc.lowering import module as lowering
 from tcc.lowering.cuda import launch
 from tcc.schedule import schedule_all
-from tcc.schedule import text as program_text
-from tcc.schedule.program import Program
 from tcc.schedule.tiers import suffixed, with_one_table
-from tcc.schedule.verify import verify as verify_program
 from tcc.targets import tiers
 from tcc.targets.c_names import prefix_for, tier_suffix
 from tcc.targets.cache import Cache, default_directory, key, write_atomically

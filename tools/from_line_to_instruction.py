@@ -14,10 +14,10 @@ from tcc import api, pipeline
 from tcc.explain import lines
 from tcc.explain.lines import Body, Line
 from tcc.ir import text as graph_text
-from tcc.schedule import text as program_text
-from tcc.schedule import walk
-from tcc.schedule.decision import Decision
-from tcc.schedule.program import Copy
+from tcc.loops import text as program_text
+from tcc.loops import walk
+from tcc.loops.decision import Decision
+from tcc.loops.program import Copy
 from tcc.targets import target as targets
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "from-line-to-instruction.md"

@@ -9,8 +9,8 @@ from tcc.ir import forms
 from tcc.ir.dtype import F32
 from tcc.ir.op import NotDifferentiable, Op
 from tcc.ir.scalar import SCALARS, Apply, Name
+from tcc.loops import walk
 from tcc.lowering.polynomials import BOUNDS
-from tcc.schedule import walk
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "ops.md"
 

@@ -21,11 +21,12 @@ from tcc.explain.lines import Body, Line
 from tcc.ir import build
 from tcc.ir import text as graph_text
 from tcc.ir.graph import Graph, Module, Node
+from tcc.loops import text as program_text
+from tcc.loops import walk
+from tcc.loops.decision import Decision
+from tcc.loops.program import Copy, Entry, Program
 from tcc.runtime import bench
-from tcc.schedule import cost, walk
-from tcc.schedule import text as program_text
-from tcc.schedule.decision import Decision
-from tcc.schedule.program import Copy, Entry, Program
+from tcc.schedule import cost
 from tcc.targets import tiers
 from tcc.targets.limits import measured_limits
 from tcc.targets.link import write_library

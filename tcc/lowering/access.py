@@ -16,6 +16,7 @@ from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
+from tcc.loops.program import Load, Prefetch, Store
 from tcc.lowering import index, interleave, memory, streaming
 from tcc.lowering.combine import combined
 from tcc.lowering.cpu import unfolded
@@ -37,7 +38,6 @@ from tcc.lowering.registers import (
 from tcc.lowering.registers import constant as constant_register
 from tcc.lowering.tile import LANES, Coordinate, Tile
 from tcc.lowering.transpose import transposed
-from tcc.schedule.program import Load, Prefetch, Store
 
 
 class Target:

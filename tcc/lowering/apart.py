@@ -10,12 +10,12 @@ own (see `tcc.lowering.divide`).
 from __future__ import annotations
 
 from tcc.errors import InternalError
+from tcc.loops.program import Loop
 from tcc.lowering import loop
 from tcc.lowering.captured import Captured
 from tcc.lowering.carried import Run
 from tcc.lowering.frame import Frame
 from tcc.lowering.function import call
-from tcc.schedule.program import Loop
 
 
 def emit(frame: Frame, node: Loop, run: Run) -> None:

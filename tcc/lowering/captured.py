@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tcc.ir import dim
+from tcc.loops.program import Load, Loop, Store
+from tcc.loops.walk import all_parts, statements, used_names
 from tcc.lowering.cpu import streaming
 from tcc.lowering.frame import Axis, Frame, Function, Storage
 from tcc.lowering.function import Arguments, Services, declare, kernel_symbol, service_types
 from tcc.lowering.memory import pointer
 from tcc.lowering.mlir import ir, llvm
-from tcc.schedule.program import Load, Loop, Store
-from tcc.schedule.walk import all_parts, statements, used_names
 
 
 class Captured:

@@ -10,6 +10,7 @@ from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import BOOL
+from tcc.loops.program import Blocks, Carry, Loop, Parallel, Stmt
 from tcc.lowering import index
 from tcc.lowering.combine import Reducer
 from tcc.lowering.expression import evaluate
@@ -19,7 +20,6 @@ from tcc.lowering.positions import in_order
 from tcc.lowering.registers import add, both, integer, select
 from tcc.lowering.tile import Tile
 from tcc.lowering.variation import Variation
-from tcc.schedule.program import Blocks, Carry, Loop, Parallel, Stmt
 
 Run = Callable[[Frame, Stmt], None]
 """Emits one statement."""

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tcc.ir.dtype import DType
 from tcc.ir.scalar import COMBINES, Const, Expr, Name
+from tcc.loops.facts import Facts
 from tcc.lowering.operation import on_registers
 from tcc.lowering.registers import Register, broadcast, constant, lane, lanes_of, select, shuffle
 from tcc.lowering.tile import Tile
-from tcc.schedule.facts import Facts
 
 Parts = list[Register]
 """A register for each component of a combine (two for argmax)."""

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from tcc.errors import InternalError
 from tcc.ir import dtype as dt
 from tcc.ir.dtype import BOOL, DType
+from tcc.loops.facts import Facts
 from tcc.lowering import scalar
 from tcc.lowering.lanes import Lanes
 from tcc.lowering.registers import Register, select
-from tcc.schedule.facts import Facts
 
 
 def emit(op: str, args: Sequence[Register], dtypes: Sequence[DType], result: DType, facts: Facts) -> Register:

@@ -18,8 +18,8 @@ from tcc.lowering.tile import Coordinate, Tile
 
 if TYPE_CHECKING:
     from tcc.ir.dim import Size
+    from tcc.loops.program import Buffer, Loop, TileOp
     from tcc.lowering.frame import Frame
-    from tcc.schedule.program import Buffer, Loop, TileOp
 
 
 class Device(Protocol):

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from tcc.errors import InternalError
 from tcc.ir.dtype import I64
+from tcc.loops import walk
+from tcc.loops.program import Buffer, Call, Copy, Entry, Kernel
 from tcc.lowering import index, memory, statement
 from tcc.lowering.frame import Context, Frame, Function, Profile, Storage
 from tcc.lowering.function import Services, declare, load_word
@@ -15,8 +17,6 @@ from tcc.lowering.memory import pointer
 from tcc.lowering.mlir import arith, ir, llvm
 from tcc.lowering.registers import i64, integer
 from tcc.lowering.tile import uniform
-from tcc.schedule import walk
-from tcc.schedule.program import Buffer, Call, Copy, Entry, Kernel
 
 NO_FAILURE = (1 << 31) - 1
 """What the status word holds while no check has failed."""

@@ -10,12 +10,12 @@ from tcc.errors import InternalError
 from tcc.ir.dim import Size
 from tcc.ir.dtype import I64
 from tcc.ir.scalar import Apply, Const, Expr, Name
+from tcc.loops.program import Load, Position
 from tcc.lowering import access, index
 from tcc.lowering.frame import Frame
 from tcc.lowering.operation import apply
 from tcc.lowering.registers import constant
 from tcc.lowering.tile import Tile, uniform
-from tcc.schedule.program import Load, Position
 
 
 def evaluate(frame: Frame, expr: Expr) -> Tile:

@@ -12,14 +12,14 @@ from tcc.errors import InternalError
 from tcc.ir.dim import Size, substitute
 from tcc.ir.dtype import DType
 from tcc.ir.location import Location
+from tcc.loops.facts import Facts
+from tcc.loops.program import Call, Copy, Kernel
 from tcc.lowering.device import Device
 from tcc.lowering.function import Services
 from tcc.lowering.memory import pointer
 from tcc.lowering.mlir import ir, llvm
 from tcc.lowering.registers import Register, integer
 from tcc.lowering.tile import LANES, Tile, keys
-from tcc.schedule.facts import Facts
-from tcc.schedule.program import Call, Copy, Kernel
 
 
 @dataclass(frozen=True)

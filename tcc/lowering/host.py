@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tcc.errors import InternalError
+from tcc.loops.program import Call, Copy, View
 from tcc.lowering import index, memory
 from tcc.lowering.frame import Frame
 from tcc.lowering.function import call as call_function
@@ -15,7 +16,6 @@ from tcc.lowering.function import call_address, kernel_symbol, load_word
 from tcc.lowering.memory import pointer
 from tcc.lowering.mlir import ir, llvm
 from tcc.lowering.registers import integer
-from tcc.schedule.program import Call, Copy, View
 
 
 def address(frame: Frame, view: View) -> ir.Value:

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from tcc.ir import dim
 from tcc.ir.dim import Dim, Size
 from tcc.ir.dtype import BOOL, DType
+from tcc.loops.facts import NEAR
 from tcc.lowering import memory
 from tcc.lowering.mlir import ir
 from tcc.lowering.registers import Register, lanes_of, shuffle
-from tcc.schedule.facts import NEAR
 
 
 def distance(stride: Size | None, dtype: DType) -> int | None:

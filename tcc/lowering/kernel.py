@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from tcc.ir.dtype import I64
 from tcc.ir.location import UNKNOWN, Location
+from tcc.loops.program import Kernel
+from tcc.loops.walk import statements
 from tcc.lowering import statement
 from tcc.lowering.cpu import streaming
 from tcc.lowering.frame import Context, Frame, Function, Storage
@@ -14,8 +16,6 @@ from tcc.lowering.memory import pointer
 from tcc.lowering.mlir import ir, llvm
 from tcc.lowering.registers import i64
 from tcc.lowering.tile import uniform
-from tcc.schedule.program import Kernel
-from tcc.schedule.walk import statements
 
 
 def where(kernel: Kernel) -> Location:

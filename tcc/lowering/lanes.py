@@ -13,8 +13,8 @@ import numpy as np
 from tcc.errors import InternalError
 from tcc.ir import dtype as dt
 from tcc.ir.dtype import BOOL, DType
+from tcc.loops.facts import Facts
 from tcc.lowering.mlir import arith, ir, math, scf, vector
-from tcc.schedule.facts import Facts
 
 # Predicates of arith.cmpf (ordered; `ne` and `unordered` are true for nan) and arith.cmpi.
 _FLOAT = {"eq": 1, "gt": 2, "ge": 3, "lt": 4, "le": 5, "ne": 13, "unordered": 14}

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from tcc.errors import InternalError
+from tcc.loops.program import Loop
 from tcc.lowering import streaming
 from tcc.lowering.carried import Run
 from tcc.lowering.frame import Frame
 from tcc.lowering.sequential import Sequential, unrolled
 from tcc.lowering.split import Split
-from tcc.schedule.program import Loop
 
 
 def emit(frame: Frame, loop: Loop, run: Run) -> None:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tcc.errors import InternalError, TccError
+from tcc.loops.facts import Facts
+from tcc.loops.program import Kernel, Program
 from tcc.lowering import entry, kernel
 from tcc.lowering.cpu import unfolded
 from tcc.lowering.cuda import launch
@@ -18,8 +20,6 @@ from tcc.lowering.divide import divided
 from tcc.lowering.frame import Context, Locations
 from tcc.lowering.function import export, kernel_symbol
 from tcc.lowering.mlir import PassManager, ir, translate
-from tcc.schedule.facts import Facts
-from tcc.schedule.program import Kernel, Program
 
 _TO_LLVM = (
     "canonicalize",

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from tcc.errors import InternalError
 from tcc.ir.dtype import DType
 from tcc.ir.scalar import Apply, Const, Expr, Name
+from tcc.loops.facts import Facts
 from tcc.lowering import complex, scalar
 from tcc.lowering.registers import Register, alike, constant
-from tcc.schedule.facts import Facts
 
 
 def apply(op: str, args: Sequence[Register], dtypes: Sequence[DType], result: DType, facts: Facts) -> Register:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from tcc.errors import InternalError
+from tcc.loops.program import Loop, Parallel
 from tcc.lowering import index
 from tcc.lowering.captured import Captured
 from tcc.lowering.carried import Run
@@ -22,7 +23,6 @@ from tcc.lowering.function import (
 from tcc.lowering.memory import offset, pointer
 from tcc.lowering.mlir import arith, ir, llvm, scf
 from tcc.lowering.registers import both, compare, i64, integer
-from tcc.schedule.program import Loop, Parallel
 
 
 def emit(frame: Frame, node: Loop, run: Run) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.scalar import COMBINES, Expr, Name
-from tcc.schedule.program import Carry, Let, Loop, Position
+from tcc.loops.program import Carry, Let, Loop, Position
 
 
 def in_order(loop: Loop, carry: Carry) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tcc.loops.program import Carry, Let, Loop, Stmt
+from tcc.loops.walk import used_names
 from tcc.lowering.combine import Reducer
 from tcc.lowering.expression import evaluate
 from tcc.lowering.frame import Frame
@@ -14,8 +16,6 @@ from tcc.lowering.mlir import ir
 from tcc.lowering.registers import select
 from tcc.lowering.tile import Tile
 from tcc.lowering.variation import own_axes
-from tcc.schedule.program import Carry, Let, Loop, Stmt
-from tcc.schedule.walk import used_names
 
 
 class Prefixes:

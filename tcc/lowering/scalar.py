@@ -15,12 +15,12 @@ from tcc.errors import InternalError
 from tcc.ir import dtype as dt
 from tcc.ir.dtype import DType
 from tcc.ir.scalar import DOTS
+from tcc.loops.facts import Facts
 from tcc.lowering import division, dots, floats, integers
 from tcc.lowering.casts import cast
 from tcc.lowering.lanes import Lanes
 from tcc.lowering.mlir import ir
 from tcc.lowering.polynomials import TABLE as POLYNOMIALS
-from tcc.schedule.facts import Facts
 
 _HALF = (dt.F16, dt.BF16)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from tcc.errors import InternalError
+from tcc.loops.program import Loop
 from tcc.lowering.carried import (
     Bounds,
     Run,
@@ -22,7 +23,6 @@ from tcc.lowering.frame import Axis, Frame
 from tcc.lowering.mlir import ir, scf
 from tcc.lowering.registers import add, any_of, both, compare, integer
 from tcc.lowering.tile import Tile
-from tcc.schedule.program import Loop
 
 
 def unrolled(frame: Frame, loop: Loop, run: Run) -> None:

@@ -15,6 +15,8 @@ from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dtype import BOOL
 from tcc.ir.scalar import TABLE, Apply
+from tcc.loops.program import Carry, Loop, Switch
+from tcc.loops.walk import all_parts
 from tcc.lowering import memory, streaming
 from tcc.lowering.carried import Bounds, Run, bind, flat, for_loop, narrow_mask, rebuilt, variation
 from tcc.lowering.combine import Reducer
@@ -26,8 +28,6 @@ from tcc.lowering.prefix import Prefixes
 from tcc.lowering.registers import add, branch, broadcast, compare, integer, steps, subtract
 from tcc.lowering.tile import Tile, uniform
 from tcc.lowering.variation import own_axes
-from tcc.schedule.program import Carry, Loop, Switch
-from tcc.schedule.walk import all_parts
 
 UNROLLED = 4
 """Vectors up to which a remainder that is known is written out, in registers."""

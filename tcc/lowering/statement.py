@@ -10,15 +10,7 @@ from contextlib import contextmanager
 from tcc.errors import InternalError, Unsupported
 from tcc.ir import dim
 from tcc.ir.dtype import BOOL
-from tcc.lowering import access, apart, host, index, loop, memory, parallel
-from tcc.lowering.carried import narrow_mask
-from tcc.lowering.device import Device
-from tcc.lowering.expression import evaluate
-from tcc.lowering.frame import Frame, Storage
-from tcc.lowering.mlir import arith, ir, llvm, scf
-from tcc.lowering.registers import any_of, both, compare, integer, invert
-from tcc.lowering.tile import Tile
-from tcc.schedule.program import (
+from tcc.loops.program import (
     Alloc,
     Apart,
     Barrier,
@@ -39,6 +31,14 @@ from tcc.schedule.program import (
     TileOp,
     Warps,
 )
+from tcc.lowering import access, apart, host, index, loop, memory, parallel
+from tcc.lowering.carried import narrow_mask
+from tcc.lowering.device import Device
+from tcc.lowering.expression import evaluate
+from tcc.lowering.frame import Frame, Storage
+from tcc.lowering.mlir import arith, ir, llvm, scf
+from tcc.lowering.registers import any_of, both, compare, integer, invert
+from tcc.lowering.tile import Tile
 
 
 def emit(frame: Frame, statement: Stmt) -> None:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tcc.loops.program import Loop, Store
 from tcc.lowering import index
 from tcc.lowering.frame import Frame
 from tcc.lowering.memory import cell_type, offset
 from tcc.lowering.mlir import arith, ir, llvm, scf
 from tcc.lowering.registers import compare, i64, integer
-from tcc.schedule.program import Loop, Store
 
 
 def wanted(frame: Frame, store: Store) -> bool:

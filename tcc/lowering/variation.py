@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.scalar import Apply, Expr, Name
+from tcc.loops.program import Let, Load, Loop, Position, Stmt
 from tcc.lowering.tile import LANES
-from tcc.schedule.program import Let, Load, Loop, Position, Stmt
 
 Axes = frozenset[str]
 NONE: Axes = frozenset()

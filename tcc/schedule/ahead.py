@@ -5,11 +5,11 @@ from __future__ import annotations
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.scalar import TABLE, Apply
-from tcc.schedule import walk
-from tcc.schedule.axes import Plan, coefficient
-from tcc.schedule.decision import Decision
+from tcc.loops import walk
+from tcc.loops.decision import Decision
+from tcc.loops.program import Let, Prefetch, Store
 from tcc.schedule.element import KernelBuilder
-from tcc.schedule.program import Let, Prefetch, Store
+from tcc.schedule.plan import Plan, coefficient
 
 DEAR = 10.0
 """Additions for an element from which on a pass has time to wait for another one's memory: an exp."""

@@ -14,8 +14,8 @@ from tcc.ir import dim, forms
 from tcc.ir.dim import Size
 from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Constant, Node, Value
-from tcc.schedule.chain import Chain
-from tcc.schedule.decision import Decision
+from tcc.loops.decision import Decision
+from tcc.schedule.chains.chain import Chain
 from tcc.schedule.element import Emitted, Task
 from tcc.schedule.group import Group, Root
 from tcc.schedule.nests import splat

@@ -9,10 +9,10 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import I64
 from tcc.ir.scalar import Const, apply
-from tcc.schedule.axes import PlanLoop, coefficient
+from tcc.loops.facts import NEAR
+from tcc.loops.program import Position, Store
 from tcc.schedule.block import BlockBuilder, OpenLoop
-from tcc.schedule.facts import NEAR
-from tcc.schedule.program import Position, Store
+from tcc.schedule.plan import PlanLoop, coefficient
 
 
 def are_pieces(extents: Sequence[tuple[Size, ...]], boxes: Sequence[Sequence[tuple[Size, Size]]]) -> bool:

@@ -7,19 +7,18 @@ from the target's facts, never from an example's sizes.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
-from tcc.ir.location import Location
 from tcc.ir.scalar import TABLE, Apply
-from tcc.schedule import walk
-from tcc.schedule.block import OpenLoop
-from tcc.schedule.decision import Alternative, Decision
+from tcc.loops import walk
+from tcc.loops.decision import Alternative, Decision
+from tcc.loops.facts import NEAR, Facts
+from tcc.loops.program import Parallel
 from tcc.schedule.element import KernelBuilder, Touch
-from tcc.schedule.facts import NEAR, Facts
-from tcc.schedule.group import Axis, Group
-from tcc.schedule.program import Mapping, Parallel, Serial
+from tcc.schedule.plan import LEAST_LANES, WORK, Plan, PlanLoop, coefficient
+from tcc.schedule.register_tiles import at_most, tiled, with_rows
 
 PARTIALS = 64
 """Partial results of a reduction along lanes: a function of nothing, so that results are the same on
@@ -28,90 +27,13 @@ BLOCK = 16 << 10
 """Elements that those partials cover; the results of blocks are combined in order."""
 SERIAL_BLOCK = 1 << 10
 """The same for a reduction one after the other, so that rounding errors do not pile up."""
-LEAST_LANES = 8
 TILE = 64
 """Rows of a tile that is transposed: as many streams as prefetchers and the first level of the TLB follow."""
 SQUARE = 16
 """Most lanes of one: the shuffles grow as W log W, the code with them."""
 NOMINAL = 64
-WORK = 64 << 10
-HIDING = 8
-"""Independent sums that keep two multipliers of four cycles' latency busy."""
 FEW = 8
 """Iterations that are too few to be shared among workers, where another loop has more."""
-
-
-@dataclass(frozen=True)
-class PlanLoop:
-    """A loop to emit over one or more of the group's axes (``axes``, outermost first).
-
-    ``names`` are those of loops that were joined into it; ``block``: how many elements are reduced
-    by themselves before they are combined with the rest, 0 for all. ``tile``: how many of its elements
-    it goes through for one number of a loop further out, named ``outer``, which has no axes of its own.
-    """
-
-    name: str
-    extent: Size
-    axes: tuple[Axis, ...]
-    lanes: int = 1
-    copies: int = 1
-    mapping: Mapping = field(default_factory=Serial)
-    block: int = 0
-    names: tuple[str, ...] = ()
-    tile: int = 0
-    outer: str = ""
-
-    @property
-    def symbol(self) -> Size:
-        return dim.axis(self.name, self.extent)
-
-    @property
-    def range(self) -> tuple[Size, Size]:
-        """The first element of a turn, and the one after the last."""
-        if not self.tile:
-            return 0, self.extent
-        start = self.tile * dim.axis(self.outer, dim.ceildiv(self.extent, self.tile))
-        return start, dim.minimum(start + self.tile, self.extent)
-
-    @property
-    def turn(self) -> Size:
-        """How many elements one turn goes through at most."""
-        return self.tile or self.extent
-
-    def coordinates(self) -> dict[str, Size]:
-        """Each of its axes in terms of the loop's."""
-        found: dict[str, Size] = {}
-        if not self.axes:
-            return found
-        rest: Size = self.symbol
-        for axis in reversed(self.axes[1:]):
-            found[axis.name] = dim.mod(rest, axis.extent)
-            rest = dim.floordiv(rest, axis.extent)
-        found[self.axes[0].name] = rest
-        return found
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The loops over the space, those of each pass, and the axes that are unrolled."""
-
-    space: tuple[PlanLoop, ...]
-    reduce: tuple[PlanLoop, ...]
-    unrolled: tuple[Axis, ...] = ()
-
-    @property
-    def one_at_a_time(self) -> bool:
-        """Whether the space is gone through point by point: each may then have a row of scratch."""
-        return all(loop.lanes == loop.copies == 1 for loop in self.space)
-
-
-def natural(group: Group, taken: Sequence[str]) -> Plan:
-    """One loop for each axis that is not unrolled."""
-    names = iter(f"i{k}" for k in range(len(group.axes) + len(taken)) if f"i{k}" not in taken)
-    unrolled = tuple(a for a in group.space if a.name in group.unrolled)
-    space = tuple(PlanLoop(next(names), a.extent, (a,)) for a in group.space if a not in unrolled)
-    reduce = tuple(PlanLoop(next(names), a.extent, (a,)) for a in group.reduce)
-    return Plan(space, reduce, unrolled)
 
 
 def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: int, rows_kept: bool) -> Plan:
@@ -145,12 +67,12 @@ def choose(plan: Plan, seen: KernelBuilder, facts: Facts, fused: int, carries: i
         reduce = (*rest, replace(best, lanes=width, copies=copies, block=block_of(best.extent, BLOCK)))
         if fused and not rows_kept:
             rows = max(1, facts.registers // 2 // copies // fused)
-            space = _with_rows(space, best, rows, touches)
+            space = with_rows(space, best, rows, touches)
     else:
         rest = tuple(x for x in space if x is not best)
         side = None if fused or reduce else _side(rest, best, width, touches)
         if fused:
-            rest, best = _tiled(rest, best, width, touches, facts, fused)
+            rest, best = tiled(rest, best, width, touches, facts, fused)
             space = (*rest, best)
         elif side is not None:
             space = _square(rest, side, best, width, {*seen.taken, *(x.name for x in rest)})
@@ -202,28 +124,6 @@ def decisions(plan: Plan, cost: int) -> list[Decision]:
     for axis in plan.unrolled:
         found.append(Decision("tile", axis.name, f"unrolled, {axis.extent} times", "values are used across it"))
     return found
-
-
-def coefficient(size: Size, name: str) -> Size | None:
-    """What an axis is multiplied by in an address; None when the address is not linear in it."""
-    if isinstance(size, int):
-        return 0
-    total: Size = 0
-    for monomial, factor in size.terms:
-        rest: Size = factor
-        found = False
-        for atom, power in monomial:
-            if isinstance(atom, dim.Symbol) and atom.name == name:
-                if power > 1:
-                    return None
-                found = True
-                continue
-            if any(s.name == name for s in atom.symbols):
-                return None
-            rest = rest * dim.product([dim.of_atom(atom)] * power)
-        if found:
-            total = total + rest
-    return total
 
 
 def collapsed(loops: Sequence[PlanLoop], touches: Sequence[Touch]) -> tuple[tuple[PlanLoop, ...], Sequence[Touch]]:
@@ -324,10 +224,10 @@ def _with_turn(
     """The loops with some copies of the lanes' one, and in each all that lies between the lanes' elements."""
     turn = _in_turn(rest, lanes, touches)
     if turn is None:
-        return (*rest, replace(lanes, copies=_at_most(copies, lanes.extent, lanes.lanes)))
+        return (*rest, replace(lanes, copies=at_most(copies, lanes.extent, lanes.lanes)))
     assert isinstance(turn.extent, int)
     rest = tuple(x for x in rest if x is not turn)
-    lanes = replace(lanes, copies=_at_most(max(1, copies // turn.extent), lanes.extent, lanes.lanes))
+    lanes = replace(lanes, copies=at_most(max(1, copies // turn.extent), lanes.extent, lanes.lanes))
     turn = replace(turn, copies=turn.extent)
     return (*rest, turn, lanes) if reduces else (*rest, lanes, turn)
 
@@ -388,84 +288,6 @@ def _copies(carries: int) -> int:
     return 4 if carries <= 4 else 2 if carries <= 8 else 1
 
 
-def _at_most(copies: int, extent: Size, width: int) -> int:
-    """No more copies than an extent known before run time fills."""
-    if not isinstance(extent, int):
-        return copies
-    return max(1, min(copies, -(-extent // width)))
-
-
-def _with_rows(
-    space: tuple[PlanLoop, ...], lanes: PlanLoop, rows: int, touches: Sequence[Touch]
-) -> tuple[PlanLoop, ...]:
-    """Several rows of products at once, along the innermost axis that a vector operand is the same on."""
-    vectors = [t for t in touches if t.kind == "load" and t.inner and coefficient(t.index, lanes.name) != 0]
-    for k in reversed(range(len(space))):
-        if any(coefficient(t.index, space[k].name) == 0 for t in vectors):
-            tile = replace(space[k], copies=_at_most(rows, space[k].extent, 1))
-            return (*space[:k], *space[k + 1 :], tile)
-    return space
-
-
-def _tiled(
-    rest: tuple[PlanLoop, ...],
-    lanes: PlanLoop,
-    width: int,
-    touches: Sequence[Touch],
-    facts: Facts,
-    sums: int,
-) -> tuple[tuple[PlanLoop, ...], PlanLoop]:
-    """A register tile: rows of the innermost axis that a vector operand does not depend on."""
-    loads = [t for t in touches if t.kind == "load" and t.inner]
-    vector_loads = [t for t in loads if coefficient(t.index, lanes.name) != 0]
-    for k in reversed(range(len(rest))):
-        if any(coefficient(t.index, rest[k].name) == 0 for t in vector_loads):
-            rows, vectors = _tile(rest[k], lanes, width, loads, facts, sums)
-            tile = replace(rest[k], copies=rows)
-            return (*rest[:k], *rest[k + 1 :], tile), replace(lanes, lanes=width, copies=vectors)
-    return rest, replace(lanes, lanes=width, copies=_at_most(8 // sums or 1, lanes.extent, width))
-
-
-def _tile(
-    rows: PlanLoop, lanes: PlanLoop, width: int, loads: Sequence[Touch], facts: Facts, sums: int
-) -> tuple[int, int]:
-    """The rows and vectors of the tile that takes the fewest turns, where what is left of rows and of vectors goes
-    one by one: a load or a product is a turn, and so many sums as hide the latency are in flight or it is waited for.
-    """
-    highest, widest = (8, 4) if facts.registers >= 32 else (6, 3)
-    room = max(1, facts.registers * 3 // 4 // sums)
-
-    def turns(height: int, vectors: int) -> float:
-        read = 0.0
-        for touch in loads:
-            several = coefficient(touch.index, rows.name) != 0
-            read += (height if several else 1) * (vectors if coefficient(touch.index, lanes.name) != 0 else 0.5)
-        return max(HIDING, height * vectors * sums, read)
-
-    def cost(shape: tuple[int, int]) -> float:
-        height, vectors = shape
-        tiles, left = _divided(rows.extent, height, 1)
-        blocks, more = _divided(lanes.extent, vectors * width, width)
-        return (
-            (
-                tiles * (blocks * turns(height, vectors) + more * turns(height, 1))
-                + left * (blocks * turns(1, vectors) + more * turns(1, 1))
-            )
-            / (tiles * height + left)
-            / (blocks * vectors + more)
-        )
-
-    shapes = [(h, v) for h in range(1, highest + 1) for v in range(1, widest + 1) if h * v <= room]
-    return min(shapes, key=lambda shape: (cost(shape), -shape[0] * shape[1]))
-
-
-def _divided(extent: Size, size: int, step: int) -> tuple[int, int]:
-    """How often a size goes into an extent, and how many steps are left then."""
-    if not isinstance(extent, int):
-        return 1, 0
-    return extent // size, -(-(extent % size) // step)
-
-
 def block_grain(plan: Plan, seen: KernelBuilder) -> int:
     """Blocks a worker should take at least where a reduction of everything is worth sharing; else 0."""
     if plan.space or plan.unrolled or len(plan.reduce) != 1 or plan.reduce[0].block != BLOCK:
@@ -516,10 +338,3 @@ def _shared(space: Sequence[PlanLoop]) -> int | None:
         if loop.extent > 1 and loop.copies == 1:
             few.append((loop.extent, -k))
     return -max(few)[1] if few else None
-
-
-def opened(loop: PlanLoop, location: Location, lo: Size = 0, hi: Size | None = None) -> OpenLoop:
-    """A planned loop, over all of its range if no other is given."""
-    if hi is None:
-        lo, hi = loop.range
-    return OpenLoop(loop.name, lo, hi, loop.lanes, loop.copies, loop.mapping, location=location)

@@ -17,8 +17,8 @@ from tcc.ir.dim import Size
 from tcc.ir.dtype import I64
 from tcc.ir.location import UNKNOWN, Location
 from tcc.ir.scalar import Apply, Const, Expr, Name
-from tcc.schedule import walk
-from tcc.schedule.program import Alloc, Block, Carry, Let, Load, Loop, Mapping, Position, Serial, Stmt, Switch
+from tcc.loops import walk
+from tcc.loops.program import Alloc, Block, Carry, Let, Load, Loop, Mapping, Position, Serial, Stmt, Switch
 
 Key = tuple[Any, ...]
 FEW = 64

@@ -8,8 +8,9 @@ from functools import cache
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
-from tcc.schedule import merge, walk
-from tcc.schedule.program import Alloc, Block, Buffer, If, Load, Loop, Parameter, Stmt, Store, Switch
+from tcc.loops import walk
+from tcc.loops.program import Alloc, Block, Buffer, If, Load, Loop, Parameter, Stmt, Store, Switch
+from tcc.schedule import merge
 
 ALIGNMENT = 64
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tcc.ir.graph import Module
+from tcc.loops.facts import Facts
+from tcc.loops.program import Program
 from tcc.schedule.entry import Library, entry, names_of
-from tcc.schedule.facts import Facts
 from tcc.schedule.functions import in_functions
 from tcc.schedule.merge import merged
-from tcc.schedule.prepacked import in_several_forms
-from tcc.schedule.program import Program
+from tcc.schedule.products.prepacked import in_several_forms
 
 
 def schedule(module: Module, facts: Facts) -> Program:

@@ -10,22 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.scalar import COMBINES, Combine, Const, Expr, Name
+from tcc.loops.decision import Decision
+from tcc.loops.program import Alloc, Buffer, Load, Serial, Store
 from tcc.schedule import axes as planning
-from tcc.schedule.axes import Plan, PlanLoop, coefficient, opened
 from tcc.schedule.block import OpenLoop
-from tcc.schedule.decision import Decision
-from tcc.schedule.program import Alloc, Buffer, Load, Serial, Store
-
-if TYPE_CHECKING:
-    from tcc.schedule.element import Emitted
-    from tcc.schedule.row import Row, Running
-
+from tcc.schedule.element import Emitted
+from tcc.schedule.plan import WORK, Plan, PlanLoop, coefficient, opened
+from tcc.schedule.row import Row, Running
 
 ROWS = 8
 """Rows combined as a tree before they are combined with what was there, in the order of the rows."""
@@ -71,7 +67,7 @@ def planned(plan: Plan, row: Row) -> Strips | None:
     cost = planning.element_cost(row)
     units = dim.product([dim.ceildiv(lanes.extent, width), *(x.extent for x in around)])
     work = units * width * reduce.extent * cost
-    few = not (isinstance(units, int) and units >= UNITS) and not (isinstance(work, int) and work < 2 * planning.WORK)
+    few = not (isinstance(units, int) and units >= UNITS) and not (isinstance(work, int) and work < 2 * WORK)
     blocks: PlanLoop | None = None
     if few and not row.task.inside and block and not ordered:
         count = dim.ceildiv(reduce.extent, block)

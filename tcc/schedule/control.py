@@ -17,12 +17,12 @@ from tcc.ir.dim import Size
 from tcc.ir.dtype import BOOL, I64
 from tcc.ir.graph import Graph, Node, Value
 from tcc.ir.scalar import Const, Name, apply
+from tcc.loops.decision import Decision
+from tcc.loops.program import Call, Carry, Copy, If, Let, Load, Loop, Stmt, View
 from tcc.schedule import recurrence
-from tcc.schedule.decision import Decision
+from tcc.schedule.chains.stencil import Stencil, skewed
 from tcc.schedule.group import Group
 from tcc.schedule.placement import group
-from tcc.schedule.program import Call, Carry, Copy, If, Let, Load, Loop, Stmt, View
-from tcc.schedule.stencil import Stencil, skewed
 
 if TYPE_CHECKING:
     from tcc.schedule.region import Region

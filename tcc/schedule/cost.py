@@ -22,8 +22,8 @@ from tcc.ir import dim
 from tcc.ir.dim import Extremum, FloorDiv, Size
 from tcc.ir.dtype import BOOL, DType
 from tcc.ir.scalar import COMBINES, TABLE, Apply, Const, Expr, Name
-from tcc.schedule import walk
-from tcc.schedule.program import Block, Call, Carry, Copy, Entry, Kernel, Let, Load, Loop, Position, Stmt, Store, Switch
+from tcc.loops import walk
+from tcc.loops.program import Block, Call, Carry, Copy, Entry, Kernel, Let, Load, Loop, Position, Stmt, Store, Switch
 
 _SAMPLES = (1, 5, 64, 65, 100, 1000, 16384, 16385, 40000)
 _TYPICAL = 997

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from tcc.ir import dim
 from tcc.ir.dim import Atom, FloorDiv, Size, Symbol
-from tcc.schedule.axes import PlanLoop
 from tcc.schedule.element import Touch
 from tcc.schedule.group import Axis, Group
+from tcc.schedule.plan import PlanLoop
 
 
 def divided(group: Group, loops: Sequence[PlanLoop], touches: Iterable[Touch]) -> Group | None:

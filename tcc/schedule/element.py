@@ -18,12 +18,12 @@ from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Node, Value
 from tcc.ir.location import Location
 from tcc.ir.scalar import Apply, Const, Expr, Name, apply, compute_dtype
+from tcc.loops.facts import Facts
+from tcc.loops.program import Block, Buffer, Check, Load, Parameter, Position, Store
+from tcc.loops.weight import Weight
 from tcc.schedule.block import BlockBuilder, Key, OpenLoop, Scope, values_at
-from tcc.schedule.facts import Facts
 from tcc.schedule.group import Group, Grouping
 from tcc.schedule.nests import Item, splat
-from tcc.schedule.program import Block, Buffer, Check, Load, Parameter, Position, Store
-from tcc.schedule.weight import Weight
 
 PIECE = 64
 """Elements of a row that are a piece of it: a few cache lines."""

@@ -10,15 +10,16 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.graph import Function, Module, Node, Value
-from tcc.schedule import buffers, grid, walk
+from tcc.loops import walk
+from tcc.loops.decision import Decision
+from tcc.loops.facts import Facts
+from tcc.loops.program import Buffer, Call, Copy, Entry, Kernel, Program, Stmt, View
+from tcc.loops.weight import Weight
+from tcc.schedule import buffers, grid
 from tcc.schedule.alike import Kernels
 from tcc.schedule.buffers import Lifetime
-from tcc.schedule.decision import Decision
 from tcc.schedule.element import Emitted
-from tcc.schedule.facts import Facts
-from tcc.schedule.program import Buffer, Call, Copy, Entry, Kernel, Program, Stmt, View
 from tcc.schedule.region import Region
-from tcc.schedule.weight import Weight
 
 
 @dataclass

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tcc.schedule.program import Apart, Kernel, Loop, Parallel, Program, Serial, Stmt, Switch
-from tcc.schedule.walk import blocks_of, statements
+from tcc.loops.program import Apart, Kernel, Loop, Parallel, Program, Serial, Stmt, Switch
+from tcc.loops.walk import blocks_of, statements
 
 LONG = 120
 """Statements of a kernel or a loop, all copies counted, from which on the loops in it become functions."""

@@ -11,12 +11,9 @@ from dataclasses import replace
 from tcc.errors import Unsupported
 from tcc.ir.dim import Size
 from tcc.ir.graph import Node
-from tcc.schedule import axes as planning
-from tcc.schedule import walk
-from tcc.schedule.axes import BLOCK, Plan, PlanLoop
-from tcc.schedule.element import KernelBuilder
-from tcc.schedule.facts import Facts
-from tcc.schedule.program import (
+from tcc.loops import walk
+from tcc.loops.facts import Facts
+from tcc.loops.program import (
     WARP,
     Alloc,
     Barrier,
@@ -33,6 +30,10 @@ from tcc.schedule.program import (
     Switch,
     TileOp,
 )
+from tcc.schedule import axes as planning
+from tcc.schedule.axes import BLOCK
+from tcc.schedule.element import KernelBuilder
+from tcc.schedule.plan import Plan, PlanLoop
 
 FEW = 8
 """Iterations that are too few to be blocks."""

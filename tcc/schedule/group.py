@@ -9,7 +9,7 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Node, Value
-from tcc.schedule.decision import Decision
+from tcc.loops.decision import Decision
 from tcc.schedule.nests import Item
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tcc.ir.scalar import Apply, Expr
-from tcc.schedule.program import (
+from tcc.loops.program import (
     Block,
     Call,
     Carry,
@@ -27,7 +27,7 @@ from tcc.schedule.program import (
     Switch,
     TileOp,
 )
-from tcc.schedule.text import to_text
+from tcc.loops.text import to_text
 
 Names = Mapping[str, str]
 

@@ -13,8 +13,8 @@ from tcc.ir import dim, forms
 from tcc.ir.dim import Size
 from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Graph, Node, Value
+from tcc.loops.decision import Decision
 from tcc.schedule import alternate
-from tcc.schedule.decision import Decision
 from tcc.schedule.group import Axis, Group, Grouping, Root, Use, coordinates_of, plain_axes, whole
 from tcc.schedule.inline import may_inline
 from tcc.schedule.nests import Placeholders, axes_of, piece_element, pieces_of, splat

@@ -19,14 +19,14 @@ from tcc.ir.forms import Coordinates
 from tcc.ir.graph import Graph, Node, Value
 from tcc.ir.location import Location
 from tcc.ir.scalar import Const, Expr, Name
+from tcc.loops import walk
+from tcc.loops.program import Carry, Let, Load, View
 from tcc.schedule import axes as planning
-from tcc.schedule import walk
-from tcc.schedule.axes import PlanLoop
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
 from tcc.schedule.group import Axis, Group, Grouping
 from tcc.schedule.nests import item_of, splat
-from tcc.schedule.program import Carry, Let, Load, View
+from tcc.schedule.plan import LEAST_LANES, PlanLoop
 
 if TYPE_CHECKING:
     from tcc.schedule.region import Region
@@ -127,7 +127,7 @@ def _choices(node: Node) -> list[Lanes]:
 
     def short(lanes: Lanes) -> bool:
         extent = lanes.extents[-1] if lanes.extents else 1
-        return isinstance(extent, int) and extent < planning.LEAST_LANES
+        return isinstance(extent, int) and extent < LEAST_LANES
 
     return sorted(filter(fits, dict.fromkeys(found)), key=short)
 

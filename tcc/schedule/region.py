@@ -10,18 +10,20 @@ from tcc.ir import forms
 from tcc.ir.dim import Size
 from tcc.ir.dtype import DType
 from tcc.ir.graph import Graph, Node, Value
-from tcc.schedule import buffers, control, opaque, rings, row, scan, scatter, strip
+from tcc.loops.decision import Decision
+from tcc.loops.facts import Facts
+from tcc.loops.program import Call, Copy, Stmt, View
+from tcc.loops.weight import Weight
+from tcc.schedule import buffers, control, kernels, scan, scatter
 from tcc.schedule.alike import Kernels
-from tcc.schedule.chain import chained
-from tcc.schedule.decision import Decision
+from tcc.schedule.chains import rings, strip
+from tcc.schedule.chains.chain import chained
+from tcc.schedule.chains.stencil import skewed
 from tcc.schedule.element import Emitted, Task
-from tcc.schedule.facts import Facts
 from tcc.schedule.group import Group, Grouping, whole
 from tcc.schedule.nests import splat
 from tcc.schedule.placement import group
-from tcc.schedule.program import Call, Copy, Stmt, View
-from tcc.schedule.stencil import skewed
-from tcc.schedule.weight import Weight
+from tcc.schedule.sorting import opaque
 
 
 class Host(Protocol):
@@ -162,7 +164,7 @@ class Region:
         if g.kind == "scatter":
             self._scatter_start(number, g, node)
         emitters: dict[str, Callable[[Task], list[Emitted]]] = {
-            "row": row.emit,
+            "row": kernels.emit,
             "chain": strip.emit,
             "stencil": rings.emit,
             "scan": scan.emit,
@@ -172,11 +174,11 @@ class Region:
         host, names = self.host, self.named(g)
         taken = [*host.symbols, *names.values()]
         task = Task(g, self.grouping, names, host.facts, host.messages, taken, host.plain, self.unchanging)
-        kernels, names = host.emitted.of(task, emitters[g.kind])
-        if g.kind == "row" and len(kernels) == 1:
-            kernels = [self._share(number, g, kernels[0], names)]
+        made, names = host.emitted.of(task, emitters[g.kind])
+        if g.kind == "row" and len(made) == 1:
+            made = [self._share(number, g, made[0], names)]
         views = {name: self.views[v] if v in self.views else self.place(v) for v, name in names.items()}
-        for emitted in kernels:
+        for emitted in made:
             host.tick()
             for buffer in emitted.temporaries:
                 views[buffer.name] = host.scratch(buffer.dtype, buffer.size)

@@ -9,12 +9,12 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.forms import Coordinates, Scan
 from tcc.ir.scalar import COMBINES, SCALARS, Const, Expr, Name, compute_dtype
+from tcc.loops.program import Alloc, Buffer, Carry, Load, Store
 from tcc.schedule import axes as planning
-from tcc.schedule.axes import PlanLoop
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.element import Emitted, KernelBuilder, Task
 from tcc.schedule.nests import computed
-from tcc.schedule.program import Alloc, Buffer, Carry, Load, Store
+from tcc.schedule.plan import PlanLoop, opened
 
 COST = 4
 STRIP = 4 << 10
@@ -71,7 +71,7 @@ class _Scan(KernelBuilder):
 
     def _open(self, loops: Sequence[PlanLoop]) -> None:
         for x in loops:
-            self.open(planning.opened(x, self.at))
+            self.open(opened(x, self.at))
 
     def _step(self) -> Size:
         """The place along the scanned axis, whose loop is open."""

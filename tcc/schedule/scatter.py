@@ -12,11 +12,11 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.forms import Access, Scatter
 from tcc.ir.scalar import SCALARS, Const, Expr, Number
-from tcc.schedule.axes import WORK, coefficient
+from tcc.loops.program import If, Parallel, Store
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.element import Emitted, KernelBuilder, Task, linear
 from tcc.schedule.nests import splat
-from tcc.schedule.program import If, Parallel, Store
+from tcc.schedule.plan import WORK, coefficient
 
 
 def emit(task: Task) -> list[Emitted]:

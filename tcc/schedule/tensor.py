@@ -16,11 +16,11 @@ from tcc.ir.dtype import BF16, F32, DType
 from tcc.ir.forms import Contract, Coordinates
 from tcc.ir.graph import Node, Value
 from tcc.ir.scalar import Const, Expr, Name
-from tcc.schedule.axes import coefficient
+from tcc.loops.program import WARP, Alloc, Blocks, Buffer, If, Load, Panel, Stmt, Store, TileOp, Warps
 from tcc.schedule.block import OpenLoop
 from tcc.schedule.element import Emitted, KernelBuilder, Reading, Task, linear
 from tcc.schedule.group import Axis
-from tcc.schedule.program import WARP, Alloc, Blocks, Buffer, If, Load, Panel, Stmt, Store, TileOp, Warps
+from tcc.schedule.plan import coefficient
 
 ROWS, COLUMNS, DEPTH = 128, 128, 32
 """The block's part of the result, and how much of the inner dimension is in shared memory at a time."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tcc.loops.program import Block, Check, If, Loop, Program, Stmt, Switch
 from tcc.schedule.merge import with_calls
-from tcc.schedule.program import Block, Check, If, Loop, Program, Stmt, Switch
 
 
 def with_one_table(programs: Sequence[Program]) -> list[Program]:

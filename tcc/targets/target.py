@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from tcc.errors import UserError
-from tcc.schedule.facts import Facts
+from tcc.loops.facts import Facts
 from tcc.targets import llvm
 from tcc.targets.machine import Machine
 

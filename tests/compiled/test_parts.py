@@ -11,8 +11,8 @@ import pytest
 import tcc
 from tcc import pipeline, runtime
 from tcc.errors import InternalError
+from tcc.loops.program import Program
 from tcc.lowering import module as lowering
-from tcc.schedule.program import Program
 from tcc.targets import target as targets
 
 

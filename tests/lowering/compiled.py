@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tcc.ir.dtype import BOOL, DType
+from tcc.loops.facts import Facts
 from tcc.lowering.lanes import element_type
 from tcc.lowering.mlir import PassManager, arith, func, ir, llvm, memref, scf, vector
 from tcc.lowering.scalar import emit
-from tcc.schedule.facts import Facts
 from tcc.targets.llvm import Library, host
 from tcc.targets.machine import Machine
 from tcc.targets.target import native

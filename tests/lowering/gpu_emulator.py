@@ -19,9 +19,9 @@ import llvmlite.binding as binding
 import numpy as np
 
 from tcc.ir import dim
+from tcc.loops.facts import Facts
+from tcc.loops.program import Blocks, Call, Copy, Entry, Kernel, Loop, Program
 from tcc.lowering.module import Options, lower, to_llvm_ir
-from tcc.schedule.facts import Facts
-from tcc.schedule.program import Blocks, Call, Copy, Entry, Kernel, Loop, Program
 from tcc.targets.llvm import Library
 
 _INSTRUCTIONS = """

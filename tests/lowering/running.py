@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tcc.ir import dim
+from tcc.loops.facts import Facts
+from tcc.loops.program import Entry, Program
 from tcc.lowering.module import Options, lower, to_llvm_ir
-from tcc.schedule.facts import Facts
-from tcc.schedule.program import Entry, Program
 from tcc.targets.llvm import Library
 from tcc.targets.machine import Machine as Target
 from tcc.targets.target import native

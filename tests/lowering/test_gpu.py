@@ -21,14 +21,14 @@ from tcc.errors import Unsupported
 from tcc.ir import dim
 from tcc.ir.graph import Graph, Module
 from tcc.ir.interpret import run_graph
+from tcc.loops.interpret import run_kernel
+from tcc.loops.program import Barrier, Block, If, Loop, Program, TileOp
+from tcc.loops.text import parse, to_text
+from tcc.loops.verify import verify
+from tcc.loops.walk import statements
 from tcc.lowering.module import Options, lower, to_llvm_ir
 from tcc.passes.decompose import decompose
 from tcc.schedule import grid, schedule
-from tcc.schedule.interpret import run_kernel
-from tcc.schedule.program import Barrier, Block, If, Loop, Program, TileOp
-from tcc.schedule.text import parse, to_text
-from tcc.schedule.verify import verify
-from tcc.schedule.walk import statements
 from tcc.targets import llvm
 from tcc.targets import target as targets
 from tcc.targets.cuda import check_ptx

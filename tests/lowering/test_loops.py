@@ -13,11 +13,11 @@ from tcc.errors import InternalError
 from tcc.ir.dim import symbol
 from tcc.ir.dtype import BY_NAME, F32, I64
 from tcc.ir.scalar import Const, Name
+from tcc.loops.interpret import run_entry
+from tcc.loops.parse import parse
+from tcc.loops.program import Kernel, Let, Load, Loop, Parameter, Position, Program, Store
+from tcc.loops.verify import verify
 from tcc.lowering.module import Options, lower, to_llvm_ir
-from tcc.schedule.interpret import run_entry
-from tcc.schedule.parse import parse
-from tcc.schedule.program import Kernel, Let, Load, Loop, Parameter, Position, Program, Store
-from tcc.schedule.verify import verify
 from tcc.targets.llvm import compile_outputs, host
 from tests.guarded import guarded
 from tests.lowering.running import FACTS, Machine

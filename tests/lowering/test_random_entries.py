@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tcc.schedule.program import Program
-from tcc.schedule.text import parse, to_text
+from tcc.loops.program import Program
+from tcc.loops.text import parse, to_text
 from tests.lowering.running import Machine
 from tests.schedule.entries import KERNELS, MESSAGES, WEIGHT, generate, run
 

@@ -17,9 +17,9 @@ import pytest
 
 from tcc.ir import dim
 from tcc.ir.dtype import F32
-from tcc.schedule.facts import Facts
-from tcc.schedule.program import Buffer, Call, Entry, Program, View
-from tcc.schedule.text import parse
+from tcc.loops.facts import Facts
+from tcc.loops.program import Buffer, Call, Entry, Program, View
+from tcc.loops.text import parse
 from tcc.targets.llvm import host
 from tcc.targets.machine import Machine as Target
 from tests.guarded import guarded

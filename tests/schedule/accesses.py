@@ -12,7 +12,7 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import ALL, BF16, BOOL, F16, F32, F64, I8, I16, I32, I64, U8, U32, DType
 from tcc.ir.scalar import Const, Expr, Name, apply
-from tcc.schedule.program import Let, Load, Parameter, Position, Stmt
+from tcc.loops.program import Let, Load, Parameter, Position, Stmt
 
 DTYPES = (F32, F32, F32, F32, F32, F64, F64, I32, I32, I64, I64, U32, BOOL, BOOL, *ALL)
 SMOOTH = ("exp", "tanh", "sin", "cos", "expm1", "log1p", "erf", "arctan")

@@ -16,8 +16,8 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import F32, I64
 from tcc.ir.scalar import Const, Expr, Name, apply
-from tcc.schedule.interpret import run_entry
-from tcc.schedule.program import (
+from tcc.loops.interpret import run_entry
+from tcc.loops.program import (
     Block,
     Buffer,
     Call,
@@ -34,8 +34,8 @@ from tcc.schedule.program import (
     Switch,
     View,
 )
-from tcc.schedule.text import parse
-from tcc.schedule.verify import verify
+from tcc.loops.text import parse
+from tcc.loops.verify import verify
 
 MESSAGES = ("an element is below -1000",)
 WEIGHT = "00ff"

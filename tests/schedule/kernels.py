@@ -9,7 +9,7 @@ from tcc.ir import dim
 from tcc.ir.dim import Size
 from tcc.ir.dtype import BOOL, C64, F32, F64, I32, I64, U8, DType
 from tcc.ir.scalar import COMBINES, Const, Expr, Name, apply
-from tcc.schedule.program import (
+from tcc.loops.program import (
     Alloc,
     Apart,
     Block,

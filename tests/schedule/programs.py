@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tcc.ir import dim
-from tcc.schedule.interpret import run_kernel
-from tcc.schedule.program import (
+from tcc.loops.interpret import run_kernel
+from tcc.loops.program import (
     Block,
     Buffer,
     Call,

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from tcc.ir import dim
 from tcc.ir.scalar import Expr
-from tcc.schedule import walk
-from tcc.schedule.program import (
+from tcc.loops import walk
+from tcc.loops.program import (
     Block,
     Carry,
     Check,

@@ -12,12 +12,12 @@ from tcc.ir.build import graph_input
 from tcc.ir.graph import Function, Graph, Module, State, Value
 from tcc.ir.interpret import run_graph
 from tcc.ir.scalar import DOTS
+from tcc.loops.facts import Facts
+from tcc.loops.interpret import run_entry
+from tcc.loops.program import Program
+from tcc.loops.verify import verify
 from tcc.passes.decompose import decompose
 from tcc.schedule import schedule
-from tcc.schedule.facts import Facts
-from tcc.schedule.interpret import run_entry
-from tcc.schedule.program import Program
-from tcc.schedule.verify import verify
 from tcc.tree import Tree
 
 AVX512 = Facts(vector_bytes=64, registers=32, dots=frozenset(DOTS))

@@ -8,7 +8,7 @@ import pytest
 
 from tcc import ops
 from tcc.ir.graph import Value
-from tcc.schedule.text import to_text
+from tcc.loops.text import to_text
 from tests.schedule.scheduled import AVX512, check, program_of
 
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 import tcc.ops as ops
 from tcc.ir.graph import Value
 from tcc.ir.location import Location, located
+from tcc.loops.program import Call
+from tcc.loops.verify import verify
 from tcc.schedule import region, schedule
-from tcc.schedule.program import Call
-from tcc.schedule.verify import verify
 from tests.schedule.graphs import builders
 from tests.schedule.scheduled import AVX2, AVX512, check, compare, module_of
 
@@ -39,8 +39,8 @@ def layers(count: int) -> Callable[[Value], Value]:
 
 def test_layers_are_emitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     emitted: list[object] = []
-    emit = region.row.emit
-    monkeypatch.setattr(region.row, "emit", lambda task: emitted.append(task) or emit(task))
+    emit = region.kernels.emit
+    monkeypatch.setattr(region.kernels, "emit", lambda task: emitted.append(task) or emit(task))
     counts: list[tuple[int, int]] = []
     for count in (2, 6):
         emitted.clear()

@@ -10,9 +10,9 @@ import pytest
 
 from tcc import ops
 from tcc.ir.graph import Value
+from tcc.loops import walk
+from tcc.loops.program import Alloc, Loop, Parallel
 from tcc.ops.creation import literal
-from tcc.schedule import walk
-from tcc.schedule.program import Alloc, Loop, Parallel
 from tests.schedule.scheduled import AVX512, check, program_of
 
 SMALL = replace(AVX512, l2=128 << 10, dots=frozenset())

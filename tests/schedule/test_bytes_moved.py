@@ -16,9 +16,10 @@ import pytest
 import tcc.ops as ops
 from tcc.ir.build import graph_input, map_functions
 from tcc.ir.graph import Graph, Value
+from tcc.loops import interpret
+from tcc.loops.program import Copy, Kernel
 from tcc.passes.cse import cse
-from tcc.schedule import interpret, schedule
-from tcc.schedule.program import Copy, Kernel
+from tcc.schedule import schedule
 from tests.schedule.scheduled import AVX512, module_of
 from tests.schedule.test_schedule_golden import dense, jacobi, layer_norm, softmax
 

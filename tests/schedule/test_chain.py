@@ -8,8 +8,9 @@ import pytest
 
 from tcc import ops
 from tcc.ir import dim
-from tcc.schedule import band, walk
-from tcc.schedule.chain import Chain, chained
+from tcc.loops import walk
+from tcc.schedule.chains import band
+from tcc.schedule.chains.chain import Chain, chained
 from tcc.schedule.placement import group
 from tests.schedule.chains import CASES, layers
 from tests.schedule.scheduled import AVX2, check, module_of, program_of

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tcc import ops
-from tcc.schedule.program import Loop, Parallel, Program
+from tcc.loops.program import Loop, Parallel, Program
 from tests.schedule.scheduled import AVX2, AVX512, check, program_of
 
 

@@ -9,10 +9,11 @@ import pytest
 from tcc.ir import dim
 from tcc.ir.build import map_functions
 from tcc.ir.scalar import Apply
+from tcc.loops import walk
+from tcc.loops.parse import parse
+from tcc.loops.program import Block, Call, If, Loop, Program, Store, Switch
 from tcc.passes.cse import cse
-from tcc.schedule import cost, schedule, walk
-from tcc.schedule.parse import parse
-from tcc.schedule.program import Block, Call, If, Loop, Program, Store, Switch
+from tcc.schedule import cost, schedule
 from tests.schedule.scheduled import AVX2, AVX512, module_of
 from tests.schedule.test_schedule_golden import CASES
 

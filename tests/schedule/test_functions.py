@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tcc.loops.parse import parse
+from tcc.loops.program import Apart, Loop
+from tcc.loops.walk import statements
 from tcc.schedule.functions import in_functions
-from tcc.schedule.parse import parse
-from tcc.schedule.program import Apart, Loop
-from tcc.schedule.walk import statements
 from tests.schedule.chains import CASES
 from tests.schedule.scheduled import AVX512, program_of
 

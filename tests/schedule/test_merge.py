@@ -10,10 +10,10 @@ import pytest
 import tcc
 from tcc import pipeline
 from tcc.ir.location import Location
+from tcc.loops.program import Call, Program
+from tcc.loops.text import parse
+from tcc.loops.verify import verify
 from tcc.schedule.merge import canonical, merged
-from tcc.schedule.program import Call, Program
-from tcc.schedule.text import parse
-from tcc.schedule.verify import verify
 
 KERNEL = """kernel k(x: f32 read, y: f32 write; n)
   for i in 0..n lanes 8

@@ -6,8 +6,8 @@ from collections import Counter
 
 from tcc.ir import dim
 from tcc.ir.scalar import Apply
-from tcc.schedule import walk
-from tcc.schedule.program import Alloc, Block, Call, Check, Copy, If, Let, Load, Loop, Parallel, Position, Store, Switch
+from tcc.loops import walk
+from tcc.loops.program import Alloc, Block, Call, Check, Copy, If, Let, Load, Loop, Parallel, Position, Store, Switch
 from tests.schedule import entries, programs
 
 SEEDS = 520

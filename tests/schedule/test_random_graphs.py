@@ -8,10 +8,10 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, Phase, given, note, settings
 
 from tcc.ir.scalar import DOTS
+from tcc.loops.facts import Facts
+from tcc.loops.text import to_text
+from tcc.loops.verify import verify
 from tcc.schedule import schedule
-from tcc.schedule.facts import Facts
-from tcc.schedule.text import to_text
-from tcc.schedule.verify import verify
 from tests.schedule.graphs import builders
 from tests.schedule.scheduled import compare, module_of
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tcc import ops
 from tcc.ir.graph import Value
+from tcc.loops.facts import Facts
 from tcc.ops.creation import literal
-from tcc.schedule.facts import Facts
 from tests.schedule.scheduled import AVX2, AVX512, check
 
 SMALL = {"l1": 2 << 10, "l2": 16 << 10, "last_level": 64 << 10}

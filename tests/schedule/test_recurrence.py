@@ -11,10 +11,10 @@ from tcc import ops
 from tcc.ir import types
 from tcc.ir.build import graph_input
 from tcc.ir.graph import Graph, Module, Value
+from tcc.loops.facts import Facts
+from tcc.loops.program import Loop
+from tcc.loops.verify import verify
 from tcc.schedule import schedule
-from tcc.schedule.facts import Facts
-from tcc.schedule.program import Loop
-from tcc.schedule.verify import verify
 from tests.schedule.scheduled import AVX2, AVX512, compare, module_of
 
 Step = Callable[..., Sequence[Value]]

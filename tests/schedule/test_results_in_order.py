@@ -9,9 +9,9 @@ import pytest
 
 from tcc import ops
 from tcc.ir.graph import Value
+from tcc.loops.program import Loop, Parallel
+from tcc.loops.walk import statements
 from tcc.ops.creation import literal
-from tcc.schedule.program import Loop, Parallel
-from tcc.schedule.walk import statements
 from tests.schedule.scheduled import AVX512, check, program_of
 
 FACTS = replace(AVX512, l1=2 << 10, l2=16 << 10)

@@ -12,11 +12,11 @@ import tcc.ops as ops
 from tcc.ir import types
 from tcc.ir.build import graph_input
 from tcc.ir.graph import Constant, Graph, State, Value
+from tcc.loops.interpret import run_entry
+from tcc.loops.program import Alloc, Call, Copy, Loop, Parallel, Program
+from tcc.loops.verify import verify
+from tcc.loops.walk import statements
 from tcc.schedule import schedule
-from tcc.schedule.interpret import run_entry
-from tcc.schedule.program import Alloc, Call, Copy, Loop, Parallel, Program
-from tcc.schedule.verify import verify
-from tcc.schedule.walk import statements
 from tests.schedule.scheduled import AVX2, AVX512, check, compare, module_of, program_of
 from tests.schedule.test_schedule_golden import CASES
 

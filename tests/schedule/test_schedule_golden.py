@@ -11,10 +11,10 @@ import pytest
 import tcc.ops as ops
 from tcc.ir.build import map_functions
 from tcc.ir.graph import Value
+from tcc.loops.text import to_text
+from tcc.loops.verify import verify
 from tcc.passes.cse import cse
 from tcc.schedule import schedule
-from tcc.schedule.text import to_text
-from tcc.schedule.verify import verify
 from tests.schedule.scheduled import AVX512, module_of
 
 Golden = Callable[[str], Callable[[str], None]]

@@ -10,7 +10,7 @@ import pytest
 from tcc.ir import dim
 from tcc.ir import dtype as dtypes
 from tcc.ir.scalar import Name
-from tcc.schedule import keys, network
+from tcc.schedule.sorting import keys, network
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 7, 8, 11, 13, 16])

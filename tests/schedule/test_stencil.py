@@ -10,10 +10,10 @@ import pytest
 import tcc
 from tcc import ops
 from tcc.ir import dim
-from tcc.schedule import walk
+from tcc.loops import walk
+from tcc.loops.program import Alloc
+from tcc.schedule.chains.stencil import Stencil, skewed
 from tcc.schedule.placement import group
-from tcc.schedule.program import Alloc
-from tcc.schedule.stencil import Stencil, skewed
 from tests.schedule.scheduled import AVX2, AVX512, check, module_of, program_of
 from tests.schedule.test_schedule_golden import jacobi
 

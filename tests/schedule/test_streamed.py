@@ -10,8 +10,8 @@ import pytest
 
 from tcc import ops
 from tcc.ir.graph import Value
-from tcc.schedule import walk
-from tcc.schedule.program import Loop, Program
+from tcc.loops import walk
+from tcc.loops.program import Loop, Program
 from tests.schedule.scheduled import AVX2, AVX512, check, program_of
 
 SMALL = {"AVX2": replace(AVX2, l2=16 << 10), "AVX-512": replace(AVX512, l2=16 << 10, dots=frozenset())}

@@ -11,10 +11,10 @@ import pytest
 from tcc import ops
 from tcc.ir import dim
 from tcc.ir.graph import Value
+from tcc.loops.program import Block, Kernel, Loop, Switch
+from tcc.loops.walk import blocks_of, statements
 from tcc.ops.creation import literal
 from tcc.schedule.block import FEW, BlockBuilder
-from tcc.schedule.program import Block, Kernel, Loop, Switch
-from tcc.schedule.walk import blocks_of, statements
 from tests.schedule.scheduled import AVX2, AVX512, check, program_of
 
 WEIGHT = np.random.default_rng(0).normal(size=(9, 100)).astype(np.float32)

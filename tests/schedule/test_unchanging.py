@@ -11,9 +11,9 @@ from tcc import ops
 from tcc.ir import types
 from tcc.ir.build import graph_input
 from tcc.ir.graph import Graph, Value
+from tcc.loops.program import Call, If, Loop, Program, Stmt
+from tcc.loops.verify import verify
 from tcc.schedule import schedule
-from tcc.schedule.program import Call, If, Loop, Program, Stmt
-from tcc.schedule.verify import verify
 from tests.schedule.scheduled import AVX2, AVX512, compare, module_of
 
 

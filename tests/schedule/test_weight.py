@@ -12,7 +12,7 @@ import tcc
 from tcc import describe, pipeline
 from tcc.ir.dtype import BF16, I8, DType
 from tcc.ir.graph import Constant
-from tcc.schedule.weight import Packing, Panels, Weight, joined
+from tcc.loops.weight import Packing, Panels, Weight, joined
 
 
 def numbers(*shape: int, dtype: Any = np.float32) -> np.ndarray[Any, Any]:

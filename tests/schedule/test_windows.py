@@ -10,12 +10,12 @@ import pytest
 import tcc.ops as ops
 from tcc.ir.build import map_functions
 from tcc.ir.graph import Value
+from tcc.loops.facts import Facts
+from tcc.loops.program import Program
+from tcc.loops.text import to_text
+from tcc.loops.verify import verify
 from tcc.passes.rules import simplify
 from tcc.schedule import schedule
-from tcc.schedule.facts import Facts
-from tcc.schedule.program import Program
-from tcc.schedule.text import to_text
-from tcc.schedule.verify import verify
 from tests.schedule.scheduled import AVX512, compare, module_of
 
 AVX2 = Facts(32, 16)

@@ -4,7 +4,7 @@ import pytest
 
 from tcc import runtime
 from tcc.errors import UserError
-from tcc.schedule.facts import Facts
+from tcc.loops.facts import Facts
 from tcc.targets import target as targets
 from tcc.targets.link import write_library
 from tests.targets.toy import toy_parts

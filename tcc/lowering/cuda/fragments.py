@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dim import Size
+from tcc.loops.program import WARP
 from tcc.lowering import memory
 from tcc.lowering.frame import Storage
 from tcc.lowering.mlir import ir
-from tcc.schedule.program import WARP
 
 ROWS, COLUMNS = 16, 8
 EACH = ROWS * COLUMNS // WARP

@@ -14,6 +14,8 @@ from dataclasses import replace
 from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dtype import I64
+from tcc.loops.program import Blocks, Kernel, Loop, Program, TileOp
+from tcc.loops.walk import statements
 from tcc.lowering import statement
 from tcc.lowering.cuda.threads import Threads
 from tcc.lowering.frame import Context, Frame, Function, Storage
@@ -23,8 +25,6 @@ from tcc.lowering.memory import pointer
 from tcc.lowering.mlir import ir, llvm
 from tcc.lowering.registers import i64, integer
 from tcc.lowering.tile import uniform
-from tcc.schedule.program import Blocks, Kernel, Loop, Program, TileOp
-from tcc.schedule.walk import statements
 
 
 def threads(kernel: Kernel) -> int:

@@ -11,13 +11,13 @@ from __future__ import annotations
 from tcc.errors import InternalError
 from tcc.ir import dim
 from tcc.ir.dim import Size
+from tcc.loops.program import Panel, TileOp
 from tcc.lowering import index, memory
 from tcc.lowering.cuda.fragments import COLUMNS, EACH, ROWS, Fragments
 from tcc.lowering.cuda.intrinsics import i32, intrinsic
 from tcc.lowering.frame import Frame, Storage
 from tcc.lowering.mlir import arith, ir, llvm
 from tcc.lowering.registers import add, integer, multiply
-from tcc.schedule.program import Panel, TileOp
 
 _HALF = 8
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 from tcc.errors import InternalError, Unsupported
 from tcc.ir.dim import Size
+from tcc.loops.facts import Facts
+from tcc.loops.program import WARP, Blocks, Buffer, Loop, TileOp, Warps
 from tcc.lowering import index, memory
 from tcc.lowering.access import Target
 from tcc.lowering.carried import Run
@@ -24,8 +26,6 @@ from tcc.lowering.frame import Axis, Frame, Storage
 from tcc.lowering.mlir import arith, ir, scf
 from tcc.lowering.registers import Register, add, both, broadcast, compare, integer, is_vector, lane, multiply
 from tcc.lowering.tile import Coordinate, Tile
-from tcc.schedule.facts import Facts
-from tcc.schedule.program import WARP, Blocks, Buffer, Loop, TileOp, Warps
 
 
 class Private(Storage):

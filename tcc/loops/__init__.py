@@ -1,0 +1,1 @@
+"""The loop IR: programs of loops over buffers, their text, their rules, their meaning."""

@@ -1,0 +1,1 @@
+"""Kernels of several groups that meet in a block of rows."""

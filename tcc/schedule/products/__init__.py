@@ -1,0 +1,1 @@
+"""Sums of products: tiles of results in registers, panels of operands."""

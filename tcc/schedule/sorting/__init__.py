@@ -1,0 +1,1 @@
+"""Sorting and searching: loops that no form describes."""
