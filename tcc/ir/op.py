@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,8 +108,11 @@ class Op:
 
     def kinds(self, index: int) -> frozenset[str]:
         """The dtype kinds that operand ``index`` takes."""
-        spec = self.operands[min(index, len(self.operands) - 1)]
-        return frozenset(k.strip() for k in spec.partition(":")[2].split("|"))
+        return self._kinds[min(index, len(self.operands) - 1)]
+
+    @cached_property
+    def _kinds(self) -> tuple[frozenset[str], ...]:
+        return tuple(frozenset(k.strip() for k in x.partition(":")[2].split("|")) for x in self.operands)
 
     def check_operands(self, types: Sequence[TensorType]) -> None:
         """UserError when the number of operands or a dtype does not fit the record."""

@@ -58,7 +58,8 @@ def verify_graph(graph: Graph) -> None:
     seen: set[Value] = set(graph.inputs)
     for node in graph.nodes:
         for operand in node.operands:
-            _require(operand in seen, f"'{graph.name}': {node} reads {operand}, which nothing in it makes", node)
+            if operand not in seen:
+                raise _invalid(f"'{graph.name}': {node} reads {operand}, which nothing in it makes", node)
         seen.update(node.results)
         _verify_node(node)
     for value in graph.outputs:
@@ -66,7 +67,8 @@ def verify_graph(graph: Graph) -> None:
 
 
 def _verify_node(node: Node) -> None:
-    _require(node.location.known, f"{node} has no location", node)
+    if not node.location.known:
+        raise _invalid(f"{node} has no location", node)
     try:
         node.op.check_operands([v.type for v in node.operands])
         expected = node.op.infer(tuple(v.type for v in node.operands), node.attributes)
@@ -75,9 +77,11 @@ def _verify_node(node: Node) -> None:
             f"{node.op.name} does not fit its record", where=node.location.place(), why=error.what
         ) from error
     found = tuple(v.type for v in node.results)
-    _require(found == tuple(expected), f"{node.op.name} has {_types(found)}, infers {_types(expected)}", node)
+    if found != tuple(expected):
+        raise _invalid(f"{node.op.name} has {_types(found)}, infers {_types(expected)}", node)
     for index, value in enumerate(node.results):
-        _require(value.producer is node and value.index == index, f"{node}: result {index} belongs elsewhere", node)
+        if value.producer is not node or value.index != index:
+            raise _invalid(f"{node}: result {index} belongs elsewhere", node)
     for name, value in node.attributes.items():
         _verify_attribute(node, name, value)
 
@@ -104,4 +108,8 @@ def _types(types: tuple[Any, ...]) -> str:
 
 def _require(condition: bool, what: str, node: Node | None = None) -> None:
     if not condition:
-        raise InternalError(f"invalid graph: {what}", where=node.location.place() if node is not None else None)
+        raise _invalid(what, node)
+
+
+def _invalid(what: str, node: Node | None) -> InternalError:
+    return InternalError(f"invalid graph: {what}", where=node.location.place() if node is not None else None)
