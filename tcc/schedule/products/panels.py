@@ -24,6 +24,10 @@ from tcc.schedule.products.prepacked import is_unchanging, laid_out, panel_colum
 SERIAL = Serial()
 PACKED_ROWS = 3
 """Tiles of rows that make packing a block pay, where the operand is large."""
+SEVERAL = 256
+"""Rows from which on several units of rows would pack the same block."""
+LARGE = 64 << 20
+"""Multiply-adds from which on workers gain more by even shares than another loop over all of them costs."""
 PACKED_SPAN = 48 << 10
 """Elements between the first and the last row of a block from which on it is packed: pages and cache sets."""
 
@@ -176,6 +180,23 @@ class PanelBuilder(KernelBuilder):
         row = self.n * sum(r.type.dtype.bytes for root in self.task.group.roots for r in root.node.results)
         return self.m * row > l2 and (kept or self.m > PACKED_ROWS * product.height)
 
+    @cached_property
+    def once(self) -> bool:
+        """Whether right operands are laid out before all tiles of rows, as many units need each block of columns.
+
+        Units that pack what they need would be few, so that packing is little: too few to be shared evenly.
+        """
+        product, m, n, steps = self.product, self.m, self.n, self.product.steps
+        if self.task.inside or self.in_order or self.dtype.is_complex:
+            return False
+        if not isinstance(m, int) or not isinstance(n, int) or not isinstance(steps, int):
+            return False
+        right = n * steps * len(product.sums)
+        if n <= self.wide or m < SEVERAL or m * right < LARGE:
+            return False
+        fits = 4 * right * self.panel_dtype.bytes <= self.facts.last_level
+        return fits and all(s.right.buffers is not None for s in product.sums) and self.direct() is False
+
     def laid_out(self, panel: Size, full: bool) -> list[Panel]:
         """The panels of this block of columns, if all right operands had better lie in panels: those of weights do
         in the library, others that a loop does not change are laid out before it, or before the tiles of rows."""
@@ -196,7 +217,7 @@ class PanelBuilder(KernelBuilder):
             name = self.fresh("panels")
             if weight is not None:
                 constants.append((name, weight))
-            elif unchanging or self.in_order:
+            elif unchanging or self.in_order or self.once:
                 prepared.append((name, s, outer))
             else:
                 return []

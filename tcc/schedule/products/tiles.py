@@ -77,8 +77,9 @@ class Tiles(PanelBuilder):
             choice = "each tile of rows goes through all columns"
             self.decisions.append(Decision("tile", about, choice, reason, location=self.at))
         elif not self.task.inside and (not isinstance(self.tiles, int) or self.tiles > LEAST_TILES):
-            pieces = dim.ceildiv(UNITS, dim.maximum(others, 1))
-            per = self.size(dim.maximum(LEAST_TILES, dim.ceildiv(self.tiles, pieces)), "per", LEAST_TILES)
+            least, units = (LEAST_TILES // 2, 4 * UNITS) if self.once else (LEAST_TILES, UNITS)
+            pieces = dim.ceildiv(units, dim.maximum(others, 1))
+            per = self.size(dim.maximum(least, dim.ceildiv(self.tiles, pieces)), "per", least)
         elif not self.task.inside and others == 1 and all(map(self.is_panel, product.sums)):
             # Nothing is packed that both halves would need.
             per = dim.ceildiv(self.tiles, 2)
