@@ -101,7 +101,11 @@ _DEBUG = re.compile(r",? !dbg !(\d+)")
 
 
 def llvm(text: str) -> list[Body]:
-    """The functions of an LLVM module in text."""
+    """The functions of LLVM modules in text, one after the other."""
+    return [body for module in re.split(r"^(?=; ModuleID)", text, flags=re.MULTILINE) for body in _llvm(module)]
+
+
+def _llvm(text: str) -> list[Body]:
     nodes = {m[1]: m[2] for m in re.finditer(r"^!(\d+) = (?:distinct )?(!DI\w+\(.*\))$", text, re.MULTILINE)}
 
     def file_of(node: str) -> str:
@@ -132,7 +136,11 @@ _NOISE = re.compile(r"\s+\.(?!byte|short|long|quad|zero)|\.L(?:tmp|func_begin|fu
 
 
 def assembly(text: str) -> list[Body]:
-    """The functions of a file of assembly, without directives."""
+    """The functions of files of assembly, one after the other, without directives."""
+    return [body for file in re.split(r'^(?=\s*\.file\s+")', text, flags=re.MULTILINE) for body in _assembly(file)]
+
+
+def _assembly(text: str) -> list[Body]:
     files = {m[1]: m[2] for m in map(_FILE.match, text.splitlines()) if m}
     functions = set(re.findall(r"\.type\s+(\w+),[@%]function", text))
     bodies: list[Body] = []
@@ -154,6 +162,6 @@ def assembly(text: str) -> list[Body]:
 
 
 def of_kernel(bodies: list[Body], prefix: str, kernel: str) -> Iterator[Body]:
-    """The functions that a kernel or an entry became: its own, and the bodies of its parallel loops."""
-    names = {f"{prefix}__{kernel}", f"{prefix}__{kernel}__piece", f"{prefix}__{kernel}__task"}
-    yield from (b for b in bodies if b.name in names or b.name == f"{prefix}__{kernel}__run")
+    """The functions that a kernel or an entry became: its own, the bodies of its parallel loops, its loops apart."""
+    name = re.compile(re.escape(f"{prefix}__{kernel}") + r"(__(piece|task|run|part\d+))?")
+    yield from (b for b in bodies if name.fullmatch(b.name))

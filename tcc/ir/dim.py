@@ -34,17 +34,8 @@ class Symbol:
     lower: int = field(default=0, compare=False)
     upper: Size | None = field(default=None, compare=False)
 
-    @cached_property
-    def symbols(self) -> tuple[Symbol, ...]:
-        """The symbol itself."""
-        return (self,)
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash(self.name)
-
     def __hash__(self) -> int:
-        return self._hash
+        return hash(self.name)
 
     def __str__(self) -> str:
         return self.name
@@ -56,11 +47,6 @@ class FloorDiv:
 
     numerator: Size
     denominator: Size
-
-    @cached_property
-    def symbols(self) -> tuple[Symbol, ...]:
-        """Every symbol in it."""
-        return _symbols((self.numerator, self.denominator))
 
     @cached_property
     def _text(self) -> str:
@@ -76,11 +62,6 @@ class Extremum:
 
     kind: str
     arguments: tuple[Size, ...]
-
-    @cached_property
-    def symbols(self) -> tuple[Symbol, ...]:
-        """Every symbol in it."""
-        return _symbols(self.arguments)
 
     @cached_property
     def _text(self) -> str:
@@ -114,7 +95,7 @@ class Dim:
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:
         """Every symbol, nested ones included, each once, in order of appearance."""
-        return _symbols(self.atoms)
+        return tuple(dict.fromkeys(s for atom in self.atoms for s in symbols(atom)))
 
     @cached_property
     def _hash(self) -> int:
@@ -148,14 +129,8 @@ class Dim:
     def __floordiv__(self, other: Size) -> Size:
         return floordiv(self, other)
 
-    def __rfloordiv__(self, other: Size) -> Size:
-        return floordiv(other, self)
-
     def __mod__(self, other: Size) -> Size:
         return mod(self, other)
-
-    def __rmod__(self, other: Size) -> Size:
-        return mod(other, self)
 
     def __str__(self) -> str:
         return self._text
@@ -382,13 +357,14 @@ def atoms(size: Size) -> tuple[Atom, ...]:
     return size.atoms if isinstance(size, Dim) else ()
 
 
-def symbols(size: Size) -> tuple[Symbol, ...]:
-    """Every symbol in a size, nested ones included, each once, in order of appearance."""
-    return size.symbols if isinstance(size, Dim) else ()
-
-
-def _symbols(parts: Iterable[Size | Atom]) -> tuple[Symbol, ...]:
-    return tuple(dict.fromkeys(s for part in parts if not isinstance(part, int) for s in part.symbols))
+def symbols(size: Size | Atom) -> tuple[Symbol, ...]:
+    """Every symbol in a size or an atom, nested ones included, each once, in order of appearance."""
+    if isinstance(size, (Dim, int)):
+        return size.symbols if isinstance(size, Dim) else ()
+    if isinstance(size, Symbol):
+        return (size,)
+    parts = (size.numerator, size.denominator) if isinstance(size, FloorDiv) else size.arguments
+    return tuple(dict.fromkeys(s for part in parts for s in symbols(part)))
 
 
 def substitute(size: Size, values: Mapping[str, Size]) -> Size:

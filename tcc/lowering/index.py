@@ -59,7 +59,7 @@ def linear(size: Size, name: str) -> tuple[Size | None, Size]:
             if isinstance(atom, Symbol) and atom.name == name:
                 power_of_name = power
                 continue
-            if any(s.name == name for s in atom.symbols):
+            if any(s.name == name for s in dim.symbols(atom)):
                 return None, 0
             factor = factor * dim.product([dim.of_atom(atom)] * power)
         if power_of_name > 1:
@@ -76,7 +76,7 @@ def part(size: Size, names: Container[str]) -> Size:
     terms = size.terms if isinstance(size, Dim) else ()
     found: Size = 0
     for monomial, coefficient in terms:
-        if any(s.name in names for atom, _ in monomial for s in atom.symbols):
+        if any(s.name in names for atom, _ in monomial for s in dim.symbols(atom)):
             found = found + coefficient * dim.product([dim.of_atom(a) for a, power in monomial for _ in range(power)])
     return found
 
@@ -229,8 +229,8 @@ class _Emission:
         return total
 
     def _order(self, monomial: Any, coefficient: int) -> tuple[bool, int, bool]:
-        depths = [self.depth.get(s.name, 0) for atom, _ in monomial for s in atom.symbols]
-        lets = any(s.name not in self.depth for atom, _ in monomial for s in atom.symbols)
+        depths = [self.depth.get(s.name, 0) for atom, _ in monomial for s in dim.symbols(atom)]
+        lets = any(s.name not in self.depth for atom, _ in monomial for s in dim.symbols(atom))
         return (not monomial, max(depths, default=0) + lets, coefficient < 0)
 
     def _atom(self, atom: dim.Atom) -> ir.Value:

@@ -35,7 +35,7 @@ def _kernel(kernel: Kernel) -> Kernel:
 def _parted(stmt: Stmt, once: bool) -> Stmt:
     """The statement with its outer loops apart; ``once``: nothing repeats it."""
     match stmt:
-        case Loop(mapping=Parallel()):
+        case Loop(mapping=Parallel(), lanes=1, copies=1):
             return replace(stmt, body=tuple(_parted(s, once=False) for s in stmt.body))
         case Loop(mapping=Serial()) if _is_plain(stmt) and _length(stmt) >= PART and (once or _work(stmt) >= WORK):
             body = tuple(_parted(s, once=False) for s in stmt.body)

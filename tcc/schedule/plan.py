@@ -105,7 +105,7 @@ def coefficient(size: Size, name: str) -> Size | None:
                     return None
                 found = True
                 continue
-            if any(s.name == name for s in atom.symbols):
+            if any(s.name == name for s in dim.symbols(atom)):
                 return None
             rest = rest * dim.product([dim.of_atom(atom)] * power)
         if found:

@@ -97,10 +97,11 @@ def _optimised(llvm_ir: str, machine: Machine, target: binding.TargetMachine) ->
     unknown = [f.name for f in module.functions if f.is_declaration and _is_unknown_intrinsic(f)]
     if unknown:
         raise InternalError("the generated code uses intrinsics that LLVM has not", why=", ".join(unknown))
-    # What is left to simplify is inside of functions; more than O1 does there makes no faster code of ours and
-    # takes twice the time. Loops are vectorised and unrolled as the schedule wants them: run-time unrolling cost a
-    # third of the speed of matrix products.
-    tuning = binding.create_pipeline_tuning_options(speed_level=1)
+    # What is left to simplify is inside of functions. More than O1 does there makes no faster code of ours and takes
+    # twice the time, but for a GPU, of whose registers it leaves more. Loops are vectorised and unrolled as the
+    # schedule wants them: run-time unrolling cost a third of the speed of matrix products.
+    level = 2 if machine.architecture == "nvptx64" else 1
+    tuning = binding.create_pipeline_tuning_options(speed_level=level)
     tuning.loop_unrolling = tuning.loop_vectorization = tuning.loop_interleaving = tuning.slp_vectorization = False
     builder = binding.create_pass_builder(target, tuning)
     passes = builder.getFunctionPassManager()

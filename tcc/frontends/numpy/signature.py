@@ -246,7 +246,7 @@ def _unknown(size: Size, known: set[str]) -> str | None:
 
 
 def _names(atom: dim.Atom) -> set[str]:
-    return {s.name for s in atom.symbols}
+    return {s.name for s in dim.symbols(atom)}
 
 
 # --- from a call ---------------------------------------------------------------------------------
