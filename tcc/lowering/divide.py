@@ -29,7 +29,7 @@ def divided(module: ir.Module, apart: Sequence[str], least: float) -> list[ir.Mo
     if not apart:
         return []
     symbols = {_name(op): _definition(op.operation) for op in module.body.operations}
-    inner = {n for name in apart for n in symbols[name].names if n in apart}
+    inner = {n for name in apart for n in _needed([name], symbols) if n in apart}
     groups: list[list[str]] = []
     left = sum(d.length for d in symbols.values())
     for name in apart:

@@ -86,7 +86,7 @@ def _tile(
 
 
 def _divided(extent: Size, size: int, step: int) -> tuple[int, int]:
-    """How often a size goes into an extent, and how many steps are left then."""
-    if not isinstance(extent, int):
+    """How often a size goes into an extent, and how many steps are left then; once where it is not known, or empty."""
+    if not isinstance(extent, int) or extent == 0:
         return 1, 0
     return extent // size, -(-(extent % size) // step)

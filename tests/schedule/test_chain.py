@@ -9,11 +9,12 @@ import pytest
 from tcc import ops
 from tcc.ir import dim
 from tcc.loops import walk
+from tcc.loops.facts import Facts
 from tcc.schedule.chains import band
 from tcc.schedule.chains.chain import Chain, chained
 from tcc.schedule.placement import group
 from tests.schedule.chains import CASES, layers
-from tests.schedule.scheduled import AVX2, check, module_of, program_of
+from tests.schedule.scheduled import AVX2, AVX512, check, module_of, program_of
 
 SIZES = {"g": 2, "h": 2, "n": 67, "m": 11}
 
@@ -31,6 +32,21 @@ def test_a_chain_is_one_kernel(name: str) -> None:
 def test_a_chain_computes_what_the_graph_does(name: str) -> None:
     build, specs = CASES[name]
     check(build, *specs, sizes=SIZES, facts=AVX2)
+
+
+@pytest.mark.parametrize("facts", [AVX2, AVX512])
+@pytest.mark.parametrize("rows", [5, 97, 130])
+@pytest.mark.parametrize("shift", [-200, -100, -97, -40, 0, 3, 200])
+def test_bands_of_known_sizes(rows: int, shift: int, facts: Facts) -> None:
+    """Blocks of which nothing is seen, a part, or all; of rows that are whole tiles, or not."""
+
+    def build(x: Any, a: Any, b: Any) -> Any:
+        scores = ops.matmul(x, a)
+        row, column = (ops.iota(scores.type.shape, axis) for axis in (0, 1))
+        seen = ops.less(column, ops.add(row, shift))
+        return ops.matmul(ops.where(seen, ops.tanh(scores), 0), b)
+
+    check(build, f"f32[{rows}, 2]", f"f32[2, {rows}]", f"f32[{rows}, 3]", sizes={}, facts=facts)
 
 
 def band_of(name: str) -> band.Band | None:

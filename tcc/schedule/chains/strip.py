@@ -64,8 +64,11 @@ class _Strips(Joint):
         """The size, and what is known of it: its values where they are few, as multiples of what they share; what it
         is at most."""
         values, share = self.values_of(size), 1
-        if values is not None and len(values) == 1:
-            return next(iter(values))
+        if not values or max(values) == 0:
+            # Where a band shows nothing, loops have no turn, and no number of them is asked for.
+            values = None
+        elif len(values) == 1:
+            return max(values)
         if values is not None:
             share, upper = math.gcd(*values), max(values)
             parts = dim.floordiv(size, share)

@@ -47,7 +47,7 @@ class Tiles(PanelBuilder):
     """The loops of a kernel of products.
 
     ``ms`` and ``ns`` are the numbers of rows and of columns that there may be, where they are known; ``least`` is the
-    least height that tiles of blocks at hand have at no loss.
+    least height of the widest tiles of the blocks at hand.
     """
 
     def __init__(self, task: Task, product: Product) -> None:
@@ -170,7 +170,8 @@ class Tiles(PanelBuilder):
             self.left, direct = lefts[number], directs[number]
             modes = [direct] if isinstance(direct, bool) else [False, True]
             for mode in self.cases(0 if isinstance(direct, bool) else direct, len(modes), self.at):
-                # Where a block may be read where it lies, one of few rows is packed only if it is narrow.
+                # Where a block may be read where it lies, one of few rows is packed only if it is narrow: that one
+                # computes a few rows in vain, and there are half as many forms.
                 packed = len(modes) > 1 and not modes[mode]
                 self.least = (PACKED_ROWS * product.height + 1) // (PACKED_ROWS + 1) if packed else 1
                 if not modes[mode] and not laid:
@@ -249,10 +250,10 @@ class Tiles(PanelBuilder):
         if self.ms is not None:
             low = [m // max(1, -(-m // most)) for m in self.ms]
             high = [-(-m // max(1, -(-m // most))) for m in self.ms]
-            return range(min(low), max(high) + 1)
+            return range(max(1, min(low)), max(1, *high) + 1)
         if vectors == self.product.vectors:
             return range(self.least, most + 1)
-        return range(most - max(0, most - HIDING // vectors) // 2 * 2, most + 1, 2)
+        return range(most - max(0, most - HIDING // max(1, vectors)) // 2 * 2, most + 1, 2)
 
     def _blocks(self, direct: bool) -> tuple[list[tuple[Size, int]], Size]:
         """The columns that the block at hand may have, and how many vectors these are: of several panels all. Then
