@@ -1,1 +1,1 @@
-"""The loop IR: programs of loops over buffers, their text, their rules, their meaning."""
+"""The loop IR: programs of loops over buffers, their text, rules and meaning, and the machines that they are for."""

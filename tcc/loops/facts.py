@@ -1,4 +1,4 @@
-"""What a schedule may know of a machine."""
+"""What the schedule and the lowering may know of a machine."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ Equal expressions in one scope become one let, so that a diamond of shared value
 from __future__ import annotations
 
 import math
-from collections import abc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product as points
@@ -240,7 +239,10 @@ class BlockBuilder:
         free = self._free(size)
         if free is None:
             return None
-        ranges = {s.name: range(s.lower, s.upper + 1) for s in free if isinstance(s.upper, int)}
+        ranges: dict[str, Sequence[int]] = {}
+        for symbol in free:
+            assert isinstance(symbol.upper, int)
+            ranges[symbol.name] = range(symbol.lower, symbol.upper + 1)
         return values_at(size, ranges, self._value)
 
     def _free(self, size: Size) -> list[dim.Symbol] | None:
@@ -284,7 +286,7 @@ class BlockBuilder:
 
 def values_at(
     size: Size,
-    ranges: abc.Mapping[str, Sequence[int]],
+    ranges: dict[str, Sequence[int]],
     evaluate: Callable[[Size, dict[str, int]], int] = dim.evaluate,
 ) -> frozenset[int]:
     """A size's values at all points of its symbols' ranges."""

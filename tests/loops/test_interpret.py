@@ -14,8 +14,8 @@ from tcc.ir.scalar import COMBINES, TABLE, apply
 from tcc.loops.interpret import run_entry, run_kernel
 from tcc.loops.program import Kernel, Load, Loop, Parameter, Store
 from tcc.loops.text import parse
-from tests.schedule.accesses import data
-from tests.schedule.programs import generate, run, same
+from tests.loops.accesses import data
+from tests.loops.programs import generate, run, same
 
 RNG = np.random.default_rng(0)
 

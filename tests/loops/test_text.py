@@ -15,7 +15,7 @@ from tcc.ir.scalar import Apply, Const, Expr, Name, apply
 from tcc.loops import walk
 from tcc.loops.program import Kernel, Let, Load, Loop, Parameter, Position, Program, Store
 from tcc.loops.text import expr_text, parse, to_text
-from tests.schedule.programs import generate
+from tests.loops.programs import generate
 
 X, Y, Z = (Load(F32, name, 0) for name in "XYZ")
 

@@ -15,7 +15,7 @@ from tcc.ir.scalar import Apply, Const, Expr, Name
 from tcc.loops.program import Alloc, Block, Buffer, Call, Let, Load, Loop, Parallel, Store, Switch
 from tcc.loops.text import parse
 from tcc.loops.verify import verify
-from tests.schedule.programs import generate
+from tests.loops.programs import generate
 
 
 @pytest.mark.parametrize("seed", range(300))

@@ -7,8 +7,8 @@ import pytest
 
 from tcc.loops.program import Program
 from tcc.loops.text import parse, to_text
+from tests.loops.entries import KERNELS, MESSAGES, WEIGHT, generate, run
 from tests.lowering.running import Machine
-from tests.schedule.entries import KERNELS, MESSAGES, WEIGHT, generate, run
 
 BATCH = 40
 

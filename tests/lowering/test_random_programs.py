@@ -23,8 +23,8 @@ from tcc.loops.text import parse
 from tcc.targets.llvm import host
 from tcc.targets.machine import Machine as Target
 from tests.guarded import guarded
+from tests.loops.programs import MESSAGES, Case, generate, run, same
 from tests.lowering.running import FACTS, Machine
-from tests.schedule.programs import MESSAGES, Case, generate, run, same
 
 BATCH = 40
 BATCHES = 13

@@ -8,7 +8,7 @@ from tcc.ir import dim
 from tcc.ir.scalar import Apply
 from tcc.loops import walk
 from tcc.loops.program import Alloc, Block, Call, Check, Copy, If, Let, Load, Loop, Parallel, Position, Store, Switch
-from tests.schedule import entries, programs
+from tests.loops import entries, programs
 
 SEEDS = 520
 

@@ -27,9 +27,9 @@ from tcc.loops.program import (
     Switch,
     View,
 )
-from tests.schedule.accesses import data
-from tests.schedule.kernels import MESSAGES as MESSAGES
-from tests.schedule.kernels import Maker
+from tests.loops.accesses import data
+from tests.loops.kernels import MESSAGES as MESSAGES
+from tests.loops.kernels import Maker
 
 
 @dataclass(frozen=True)

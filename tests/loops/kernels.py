@@ -29,8 +29,8 @@ from tcc.loops.program import (
     Store,
     Switch,
 )
-from tests.schedule.accesses import DTYPES, SMOOTH, Accesses, Scope
-from tests.schedule.renaming import renamed
+from tests.loops.accesses import DTYPES, SMOOTH, Accesses, Scope
+from tests.loops.renaming import renamed
 
 MESSAGES = tuple(f"check {k}" for k in range(4))
 
